@@ -1,0 +1,596 @@
+//! JSON messages between node and core, one per ZeroMQ frame.
+//!
+//! Types and fields are those of the published message set (`spec/ipc.md`); what this version adds is an optional field or a
+//! further type, and says so. Request and reply carry the same `id`. A reply to anything that cannot be parsed has an empty
+//! `id` and the type `Error`.
+
+use crate::{
+    json::{ByteArray, Hex, Hex0x, ReceiptJson, RecordJson, U64, U128},
+    primitives::{Address, Hash, ScAddress, TaskId},
+    selection::WorkerStake,
+    signature::Signature,
+};
+use alloc::{string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+/// One request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestFrame {
+    /// Chosen by the requester and echoed.
+    pub id: String,
+    /// What is asked.
+    #[serde(flatten)]
+    pub request: Request,
+}
+
+/// What can be asked of a core.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[allow(clippy::large_enum_variant, reason = "requests are handled one at a time")]
+pub enum Request {
+    /// Signing address and registration evidence.
+    GetRegistrationParams {
+        /// Addition: the operator's account, which the evidence binds, and a recent block hash.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<RegistrationInput>,
+    },
+    /// Newest entry of one contract.
+    GetTip {
+        /// The contract; the document shows it in an array.
+        input: OneOrMany<Hex<ScAddress>>,
+    },
+    /// Newest entries of some contracts.
+    GetTips {
+        /// The contracts.
+        input: OneOrMany<Hex<ScAddress>>,
+    },
+    /// Newest entries of all contracts.
+    GetAllTips {},
+    /// Addresses of all contracts.
+    GetAllAddrs {},
+    /// One entry.
+    GetDelta {
+        /// Contract and index.
+        input: OneOrMany<DeltaKey>,
+    },
+    /// Ranges of entries.
+    GetDeltas {
+        /// Contracts with first and last index.
+        input: OneOrMany<DeltaRange>,
+    },
+    /// The executed code of a contract.
+    GetContract {
+        /// The contract.
+        input: OneOrMany<Hex<ScAddress>>,
+    },
+    /// A fresh request for keys, for a node to carry to the key managers.
+    GetPTTRequest {
+        /// Addition: for which contracts, epoch and block.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<PttInput>,
+    },
+    /// An answer of a key manager.
+    PTTResponse {
+        /// The answer.
+        input: PttResponseInput,
+    },
+    /// The input key of a contract and epoch.
+    #[serde(rename_all = "camelCase")]
+    NewTaskEncryptionKey {
+        /// The user's key; covered by `workerSig`, otherwise unused.
+        user_pub_key: Hex<Vec<u8>>,
+        /// Addition: the contract.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        contract_address: Option<Hex<ScAddress>>,
+        /// Addition: the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        epoch: Option<U64>,
+        /// Addition: a recent block hash for the evidence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block_hash: Option<Hex0x<Hash>>,
+    },
+    /// Runs a deployment.
+    DeploySecretContract {
+        /// The task.
+        input: DeployInput,
+    },
+    /// Runs a call.
+    ComputeTask {
+        /// The task.
+        input: ComputeInput,
+    },
+    /// Addition: signs the stored receipts of consecutive records.
+    SignBatch {
+        /// Which records.
+        input: BatchInput,
+    },
+    /// Addition, key manager only: what it is told of Ethereum (development root only).
+    SetLedgerView {
+        /// The current epoch and its workers.
+        input: LedgerViewInput,
+    },
+    /// Addition, key manager only: answers a worker's `GetPTTRequest`.
+    AnswerPTTRequest {
+        /// The request as the worker made it.
+        input: PttRequestResult,
+    },
+    /// Addition, key manager only: seed, tree and signature of the next epoch.
+    SignEpoch {
+        /// The epoch and its workers.
+        input: EpochInput,
+    },
+}
+
+/// A value, or several in an array: the document uses both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany<T> {
+    /// Several.
+    Many(Vec<T>),
+    /// One.
+    One(T),
+}
+
+impl<T> OneOrMany<T> {
+    /// All of them.
+    pub fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::Many(items) => items,
+            Self::One(item) => [item].into(),
+        }
+    }
+}
+
+/// What registration evidence binds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationInput {
+    /// The Ethereum account that registers the enclave.
+    pub operator: Hex0x<Address>,
+    /// A recent block hash.
+    pub block_hash: Hex0x<Hash>,
+}
+
+/// Names one entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaKey {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// The index.
+    pub key: U64,
+}
+
+/// Names a range of entries, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaRange {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// First index.
+    pub from: U64,
+    /// Last index.
+    pub to: U64,
+}
+
+/// For what keys are requested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PttInput {
+    /// The contracts; at most [`crate::limits::MAX_PTT_ADDRESSES`].
+    pub addresses: Vec<Hex<ScAddress>>,
+    /// The epoch.
+    pub epoch: U64,
+    /// A recent block hash, bound in the quote.
+    pub block_hash: Hex0x<Hash>,
+}
+
+/// An answer of a key manager: the signed MessagePack envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PttResponseInput {
+    /// The envelope.
+    pub response: Hex<Vec<u8>>,
+}
+
+/// A worker's request for keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PttRequestResult {
+    /// The MessagePack envelope.
+    pub request: Hex<Vec<u8>>,
+    /// The worker's signature over it.
+    pub worker_sig: Hex<Signature>,
+}
+
+/// A deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployInput {
+    /// The module.
+    pub pre_code: ByteArray,
+    /// Arguments and record.
+    #[serde(flatten)]
+    pub task: ComputeInput,
+}
+
+/// A task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComputeInput {
+    /// Sealed arguments.
+    pub encrypted_args: Hex<Vec<u8>>,
+    /// Sealed function.
+    pub encrypted_fn: Hex<Vec<u8>>,
+    /// Encapsulated key.
+    #[serde(rename = "userDHKey")]
+    pub user_dh_key: Hex<Vec<u8>>,
+    /// From Ethereum.
+    pub gas_limit: U64,
+    /// The contract.
+    pub contract_address: Hex<ScAddress>,
+    /// Addition: the encryption suite, 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<u16>,
+    /// Addition: the record on Ethereum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RecordJson>,
+    /// Addition: proof of the record against a certified header; reserved, must be absent in this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_proof: Option<Hex<Vec<u8>>>,
+}
+
+/// Which records to sign for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchInput {
+    /// The contract.
+    pub contract_address: Hex<ScAddress>,
+    /// Index of the first record.
+    pub first_record_index: U64,
+    /// How many; at most [`crate::limits::MAX_BATCH_RECORDS`], all of one epoch.
+    pub count: U64,
+}
+
+/// A worker and its stake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerJson {
+    /// Signing address.
+    pub signer: Hex0x<Address>,
+    /// Grains.
+    pub stake: U128,
+}
+
+impl From<&WorkerJson> for WorkerStake {
+    fn from(json: &WorkerJson) -> Self {
+        Self { signer: json.signer.0, stake: json.stake.0 }
+    }
+}
+
+/// What a key manager is told of Ethereum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerViewInput {
+    /// The newest block and its hash; requests for keys must name a block at most 256 older.
+    pub block_number: U64,
+    /// Hashes of recent blocks, newest last, at most 256.
+    pub block_hashes: Vec<Hex0x<Hash>>,
+    /// The current epoch as Ethereum keeps it.
+    pub epoch: U64,
+    /// Its seed.
+    pub seed: Hex0x<Hash>,
+    /// Its workers, ascending by signer.
+    pub workers: Vec<WorkerJson>,
+    /// Contracts that have a deployment record and were not reported before.
+    pub deployed: Vec<Hex<ScAddress>>,
+}
+
+/// The next epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EpochInput {
+    /// Its number.
+    pub epoch: U64,
+    /// The block hash mixed into the seed.
+    pub block_hash: Hex0x<Hash>,
+    /// Its workers, ascending by signer.
+    pub workers: Vec<WorkerJson>,
+}
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResponseFrame {
+    /// The request's id; empty when there was none.
+    pub id: String,
+    /// The answer.
+    #[serde(flatten)]
+    pub response: Response,
+}
+
+/// What a core answers. An error has the request's type and `msg`, and is a [`Failure`] on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[allow(missing_docs, clippy::large_enum_variant, reason = "named and documented as the requests are")]
+pub enum Response {
+    GetRegistrationParams { result: RegistrationParams },
+    GetTip { result: Delta },
+    GetTips { result: Tips },
+    GetAllTips { result: Tips },
+    GetAllAddrs { result: Addresses },
+    GetDelta { result: DeltaData },
+    GetDeltas { result: Deltas },
+    GetContract { result: Contract },
+    GetPTTRequest { result: PttRequestResult },
+    PTTResponse { result: PttErrors },
+    NewTaskEncryptionKey { result: TaskEncryptionKey },
+    DeploySecretContract { result: DeployResult },
+    ComputeTask { result: ComputeResult },
+    FailedTask { result: FailedResult },
+    SignBatch { result: BatchResult },
+    SetLedgerView { result: LedgerViewResult },
+    AnswerPTTRequest { result: PttResponseInput },
+    SignEpoch { result: EpochResult },
+}
+
+/// The general error: `{id, type, msg}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The request's id, or empty.
+    pub id: String,
+    /// The request's type, or `Error`.
+    #[serde(rename = "type")]
+    pub request_type: String,
+    /// What is wrong, in words.
+    pub msg: String,
+    /// Addition: a stable number, see `spec/ipc.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+}
+
+/// Anything that comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "replies are handled one at a time")]
+pub enum ReplyFrame {
+    /// The general error. First, because only it has `msg`.
+    Failure(Failure),
+    /// An answer.
+    Response(ResponseFrame),
+}
+
+/// Reply to `GetRegistrationParams`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrationParams {
+    /// The signing address.
+    pub signing_key: Hex<Address>,
+    /// The evidence.
+    pub report: Hex<Vec<u8>>,
+    /// The enclave's signature over the evidence.
+    pub signature: Hex<Signature>,
+}
+
+/// An entry and its index. Without a state change `key` is 0 and `data` empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta {
+    /// The index.
+    pub key: U64,
+    /// The entry's bytes.
+    pub data: ByteArray,
+}
+
+/// An entry of a named contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressedDelta {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// The index.
+    pub key: U64,
+    /// The entry's bytes.
+    pub data: ByteArray,
+}
+
+/// Reply to `GetTips` and `GetAllTips`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tips {
+    /// Newest entry of each contract that has one.
+    pub tips: Vec<AddressedDelta>,
+}
+
+/// Reply to `GetAllAddrs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// The contracts, ascending.
+    pub addresses: Vec<Hex<ScAddress>>,
+}
+
+/// Reply to `GetDelta`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaData {
+    /// The entry's bytes.
+    pub delta: ByteArray,
+}
+
+/// Reply to `GetDeltas`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deltas {
+    /// The entries.
+    pub deltas: Vec<AddressedDelta>,
+}
+
+/// Reply to `GetContract`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// Its executed code.
+    pub bytecode: ByteArray,
+}
+
+/// Reply to `PTTResponse`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PttErrors {
+    /// Contracts for which no key was installed.
+    pub errors: Vec<PttError>,
+}
+
+/// Why no key was installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PttError {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// An error code of `spec/ipc.md`.
+    pub status: u16,
+}
+
+/// Reply to `NewTaskEncryptionKey`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskEncryptionKey {
+    /// The public input key.
+    pub worker_encryption_key: Hex<Hash>,
+    /// Signature over [`input_key_message`].
+    pub worker_sig: Hex<Signature>,
+    /// Addition: who signs.
+    pub signer: Hex0x<Address>,
+    /// Addition: evidence that binds this key to the enclave.
+    pub evidence: Hex<Vec<u8>>,
+}
+
+/// What `workerSig` of `NewTaskEncryptionKey` covers: contract, epoch and suite, the worker's key and the user's.
+pub fn input_key_message(sc: ScAddress, epoch: u64, suite: u16, worker_key: &Hash, user_key: &[u8]) -> Vec<u8> {
+    let mut message = Vec::with_capacity(106);
+    message.extend(sc.0);
+    message.extend(epoch.to_be_bytes());
+    message.extend(suite.to_be_bytes());
+    message.extend(worker_key.0);
+    message.extend(user_key);
+    message
+}
+
+/// Reply to `DeploySecretContract`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeployResult {
+    /// The executed code.
+    pub output: ByteArray,
+    /// Hash of the deployed code.
+    pub pre_code_hash: Hex<Hash>,
+    /// The constructor's delta.
+    pub delta: Delta,
+    /// Gas tier.
+    pub used_gas: U64,
+    /// Calldata for an Ethereum call; empty.
+    pub ethereum_payload: Hex<Vec<u8>>,
+    /// Target of an Ethereum call; zero.
+    pub ethereum_address: Hex<Address>,
+    /// The enclave's signature over `receipt`.
+    pub signature: Hex<Signature>,
+    /// Addition: the receipt.
+    pub receipt: ReceiptJson,
+    /// Addition: the constructor's sealed output.
+    pub encrypted_output: Hex<Vec<u8>>,
+}
+
+/// Reply to `ComputeTask`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComputeResult {
+    /// The sealed output.
+    pub output: Hex<Vec<u8>>,
+    /// The delta, `{0, []}` without a state change.
+    pub delta: Delta,
+    /// Gas tier.
+    pub used_gas: U64,
+    /// Calldata for an Ethereum call; empty.
+    pub ethereum_payload: Hex<Vec<u8>>,
+    /// Target of an Ethereum call; zero.
+    pub ethereum_address: Hex<Address>,
+    /// The enclave's signature over `receipt`.
+    pub signature: Hex<Signature>,
+    /// Addition: the receipt.
+    pub receipt: ReceiptJson,
+}
+
+/// `FailedTask`: a task that ended without success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedResult {
+    /// The sealed reason; empty when the input does not open.
+    pub output: Hex<Vec<u8>>,
+    /// Gas tier.
+    pub used_gas: U64,
+    /// The enclave's signature over `receipt`.
+    pub signature: Hex<Signature>,
+    /// Addition: the receipt.
+    pub receipt: ReceiptJson,
+}
+
+/// Reply to `SignBatch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResult {
+    /// The epoch of all its records.
+    pub epoch: U64,
+    /// Queue head after the last record.
+    pub head: Hex0x<Hash>,
+    /// The receipts.
+    pub receipts: Vec<ReceiptJson>,
+    /// The enclave's signature over the batch.
+    pub signature: Hex0x<Signature>,
+}
+
+/// Reply to `SetLedgerView`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerViewResult {
+    /// The block that is now known.
+    pub block_number: U64,
+}
+
+/// Reply to `SignEpoch`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EpochResult {
+    /// The epoch.
+    pub epoch: U64,
+    /// Its seed.
+    pub seed: Hex0x<Hash>,
+    /// Root of its worker tree.
+    pub workers_root: Hex0x<Hash>,
+    /// Sum of the stakes.
+    pub total_stake: U128,
+    /// The key manager's EIP-712 signature.
+    pub signature: Hex0x<Signature>,
+}
+
+/// The task a reply is about, where it is about one.
+impl Response {
+    /// The receipt in an answer to a task.
+    pub fn receipt(&self) -> Option<(&ReceiptJson, &Signature, &[u8])> {
+        match self {
+            Self::DeploySecretContract { result } => {
+                Some((&result.receipt, &result.signature.0, &result.encrypted_output.0))
+            }
+            Self::ComputeTask { result } => Some((&result.receipt, &result.signature.0, &result.output.0)),
+            Self::FailedTask { result } => Some((&result.receipt, &result.signature.0, &result.output.0)),
+            Self::GetRegistrationParams { .. }
+            | Self::GetTip { .. }
+            | Self::GetTips { .. }
+            | Self::GetAllTips { .. }
+            | Self::GetAllAddrs { .. }
+            | Self::GetDelta { .. }
+            | Self::GetDeltas { .. }
+            | Self::GetContract { .. }
+            | Self::GetPTTRequest { .. }
+            | Self::PTTResponse { .. }
+            | Self::NewTaskEncryptionKey { .. }
+            | Self::SignBatch { .. }
+            | Self::SetLedgerView { .. }
+            | Self::AnswerPTTRequest { .. }
+            | Self::SignEpoch { .. } => None,
+        }
+    }
+
+    /// The task id in an answer to a task.
+    pub fn task_id(&self) -> Option<TaskId> {
+        self.receipt().map(|(receipt, ..)| receipt.task_id.0)
+    }
+}

@@ -1,0 +1,18 @@
+//! Bounds on what comes from outside, each with its reason.
+
+/// Largest deployable module. A contract of the SDK takes 10–60 KB; the bound keeps validation under a second.
+pub const MAX_PRE_CODE_BYTES: usize = 2 << 20;
+/// Largest encrypted argument list. Leaves room for documents, and a task still fits one p2p message.
+pub const MAX_ENCRYPTED_ARGS_BYTES: usize = 1 << 20;
+/// Largest encrypted function signature: a text, padded to one or two size classes.
+pub const MAX_ENCRYPTED_FN_BYTES: usize = 4 << 10;
+/// Largest frame on IPC, RPC and p2p: a deployment in hexadecimal, twice.
+pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// Most records in one batch: its receipts are checked in one Ethereum block.
+pub const MAX_BATCH_RECORDS: usize = 100;
+/// Most addresses in one key request; each costs the key managers one evaluation per purpose.
+pub const MAX_PTT_ADDRESSES: usize = 64;
+/// Most workers that the tree of one epoch may hold (a path of 20 steps).
+pub const MAX_WORKERS: usize = 1 << 20;
+/// Deepest selection path; follows from [`MAX_WORKERS`].
+pub const MAX_SELECTION_STEPS: usize = 20;
