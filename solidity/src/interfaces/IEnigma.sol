@@ -83,6 +83,18 @@ interface IEnigma {
         bytes32 commitment; // ristretto255 share commitment
     }
 
+    /// @notice Numbers that a network is made with.
+    struct Policy {
+        uint64 epochLengthBlocks; // an epoch lasts at least so long
+        uint64 deadlineBlocks; // D: blocks from a record to its due block, before the time for its gas
+        uint64 gasPerBlock; // G: gas that a worker is expected to compute in a block
+        uint64 backlogBlocks; // a record whose due block is further away is refused
+        uint64 unbondingBlocks; // blocks a stake stays after the first epoch without its worker began
+        uint128 minimumGasPrice; // grains of ENG per unit of gas
+        uint128 minimumStake; // grains of ENG
+        uint16 minimumTcbLevel; // of platforms whose enclaves register
+    }
+
     // --------------------------------------------------------------- events
 
     event EpochStarted(
@@ -122,6 +134,8 @@ interface IEnigma {
         bytes32 tip,
         bytes32 exeCodeHash
     );
+    /// @dev Nobody delivered these records in time; their senders have their fees back.
+    event RecordsExpired(bytes32 indexed sc, uint64 indexed epoch, uint64 firstRecordIndex, uint64 recordCount);
     event Deposited(address indexed account, uint128 amount);
     event Withdrawn(address indexed account, uint128 amount);
 
@@ -156,6 +170,8 @@ interface IEnigma {
         Selection calldata selection,
         bytes calldata signature
     ) external;
+    /// @notice Closes records that nobody delivered in time, from the queue's closed entry up to `toEntry`, all of one epoch.
+    function closeExpired(bytes32 sc, uint64 epoch, uint64 toEntry, RecordPreimage[] calldata records) external;
     function contractState(bytes32 sc) external view returns (ContractState memory);
     function queueHead(bytes32 sc, uint64 entry) external view returns (bytes32);
 
@@ -166,6 +182,8 @@ interface IEnigma {
     function stake(address signer, uint128 amount) external;
     function logIn(address signer) external;
     function logOut(address signer) external;
+    /// @notice Pays a worker's stake back, once no record of its last epoch can be open.
+    function withdrawStake(address signer) external;
     function worker(address signer) external view returns (Worker memory);
     /// @notice Signers that are logged in with a stake, ascending: the leaves of the next epoch's tree.
     function activeWorkers() external view returns (address[] memory signers, uint128[] memory stakes);
@@ -182,6 +200,8 @@ interface IEnigma {
 
     /// @notice What evidence must claim: chain, contract, checkpoint and initial key managers.
     function configHash() external view returns (bytes32);
+    /// @notice The numbers this network was made with.
+    function policy() external view returns (Policy memory);
     /// @notice Whether a measurement is accepted now.
     function isMeasurementAccepted(bytes32 measurement) external view returns (bool);
 }
