@@ -1,0 +1,317 @@
+//! `#[enigma_sdk::contract]`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, Result, ReturnType, Type};
+
+/// The SDK decodes argument tuples up to this length.
+const MAX_ARGUMENTS: usize = 12;
+
+pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    if !attribute.is_empty() {
+        return Err(Error::new_spanned(attribute, "write `#[enigma_sdk::contract]`: it takes no options"));
+    }
+    let span = item.span();
+    let mut block: ItemImpl = syn::parse2(item).map_err(|error| match error.to_string().as_str() {
+        "expected `impl`" => {
+            Error::new(span, "write `#[enigma_sdk::contract]` on the `impl` block with the contract's functions")
+        }
+        _ => error,
+    })?;
+    if let Some((_, path, _)) = &block.trait_ {
+        return Err(Error::new_spanned(
+            path,
+            "write the contract's functions in an `impl` block of their own, not in that of a trait",
+        ));
+    }
+    if !block.generics.params.is_empty() {
+        return Err(Error::new_spanned(&block.generics, "write a contract without generics or lifetimes"));
+    }
+
+    let mut functions = Vec::new();
+    let mut errors: Option<Error> = None;
+    for item in &mut block.items {
+        let ImplItem::Fn(function) = item else { continue };
+        match Function::parse(function) {
+            Ok(Some(function)) => functions.push(function),
+            Ok(None) => {}
+            Err(error) => match &mut errors {
+                Some(errors) => errors.combine(error),
+                None => errors = Some(error),
+            },
+        }
+    }
+    if let Some(error) = errors {
+        return Err(error);
+    }
+    // The constructor comes first; without one, an empty constructor is generated.
+    functions.sort_by_key(|function| function.role != Role::Constructor);
+    if let Some(second) = functions.iter().skip(1).find(|function| function.role == Role::Constructor) {
+        return Err(Error::new(second.ident.span(), "write one `#[constructor]`: a contract is deployed in one way"));
+    }
+    if functions.is_empty() {
+        return Err(Error::new_spanned(
+            &block.self_ty,
+            "write `#[call]` on the functions that can be called: this contract has none",
+        ));
+    }
+    Ok(generate(&block, &functions))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Constructor,
+    Call,
+}
+
+struct Function {
+    role: Role,
+    ident: Ident,
+    changes_state: bool,
+    arguments: Vec<(Ident, Type)>,
+    output: Type,
+}
+
+impl Function {
+    /// Takes the marks off a function; `None` if it has none and is internal.
+    fn parse(function: &mut ImplItemFn) -> Result<Option<Function>> {
+        let mut role = None;
+        let mut error = None;
+        function.attrs.retain(|attribute| {
+            let found = match attribute.path().get_ident() {
+                Some(ident) if ident == "constructor" => Role::Constructor,
+                Some(ident) if ident == "call" => Role::Call,
+                _ => return true,
+            };
+            if !matches!(attribute.meta, syn::Meta::Path(_)) {
+                error =
+                    Some(Error::new_spanned(attribute, "write `#[call]` or `#[constructor]`: they take no options"));
+            }
+            if role.replace(found).is_some() {
+                error = Some(Error::new_spanned(attribute, "write either `#[call]` or `#[constructor]`, once"));
+            }
+            false
+        });
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let Some(role) = role else { return Ok(None) };
+
+        let signature = &function.sig;
+        if let Some(asyncness) = &signature.asyncness {
+            return Err(Error::new_spanned(
+                asyncness,
+                "write a plain `fn`: a contract runs from beginning to end without waiting",
+            ));
+        }
+        if let Some(unsafety) = &signature.unsafety {
+            return Err(Error::new_spanned(unsafety, "write a safe `fn`: anybody can call it"));
+        }
+        if !signature.generics.params.is_empty() {
+            return Err(Error::new_spanned(
+                &signature.generics,
+                "write concrete types: a function with generics has no Solidity signature",
+            ));
+        }
+        let changes_state = match signature.receiver() {
+            Some(receiver) if receiver.reference.is_some() && receiver.colon_token.is_none() => {
+                receiver.mutability.is_some()
+            }
+            Some(receiver) => {
+                return Err(Error::new_spanned(receiver, "write `&self` to read the state, `&mut self` to change it"));
+            }
+            None => {
+                let message = "write `&self` (to read the state) or `&mut self` (to change it) as the first argument";
+                return Err(Error::new_spanned(&signature.ident, message));
+            }
+        };
+        if role == Role::Constructor && !changes_state {
+            return Err(Error::new_spanned(signature.receiver(), "write `&mut self`: a constructor sets up the state"));
+        }
+
+        let mut arguments = Vec::new();
+        for argument in &signature.inputs {
+            let FnArg::Typed(argument) = argument else { continue };
+            let Pat::Ident(name) = &*argument.pat else {
+                return Err(Error::new_spanned(
+                    &argument.pat,
+                    "write a name: it becomes part of the contract's interface",
+                ));
+            };
+            supported(&argument.ty)?;
+            arguments.push((name.ident.clone(), (*argument.ty).clone()));
+        }
+        if arguments.len() > MAX_ARGUMENTS {
+            let message = format!("write at most {MAX_ARGUMENTS} arguments; several can share one as a tuple");
+            return Err(Error::new_spanned(&signature.inputs, message));
+        }
+        let output = match &signature.output {
+            ReturnType::Default => syn::parse_quote_spanned! { signature.ident.span() => () },
+            ReturnType::Type(_, ty) => {
+                if !matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty()) {
+                    supported(ty)?;
+                }
+                (**ty).clone()
+            }
+        };
+        Ok(Some(Function { role, ident: signature.ident.clone(), changes_state, arguments, output }))
+    }
+
+    fn describe(&self) -> TokenStream {
+        let (kind, name) = match self.role {
+            Role::Constructor => (quote! { Constructor }, "construct".to_owned()),
+            Role::Call if self.changes_state => (quote! { Call }, self.ident.unraw().to_string()),
+            Role::Call => (quote! { View }, self.ident.unraw().to_string()),
+        };
+        let inputs = self.arguments.iter().map(|(name, ty)| {
+            let name = name.unraw().to_string();
+            let ty = quote_spanned! { ty.span() => <#ty as ::enigma_sdk::abi::Abi>::TYPE };
+            quote! { ::enigma_sdk::describe::Parameter { name: #name, ty: #ty } }
+        });
+        let output = &self.output;
+        let outputs = quote_spanned! { output.span() => <#output as ::enigma_sdk::abi::Returns>::OUTPUTS };
+        quote! {
+            ::enigma_sdk::describe::Function {
+                kind: ::enigma_sdk::describe::Kind::#kind,
+                name: #name,
+                inputs: &[#(#inputs),*],
+                outputs: #outputs,
+            }
+        }
+    }
+
+    /// Calls the function if `signature` is its signature.
+    fn dispatch(&self, contract: &Type, index: usize) -> TokenStream {
+        let function = &self.ident;
+        let entry = match self.role {
+            Role::Constructor => quote! { Deploy },
+            Role::Call => quote! { Call },
+        };
+        let types = self.arguments.iter().map(|(_, ty)| ty);
+        let names = (0..self.arguments.len())
+            .map(|i| Ident::new(&format!("argument_{i}"), Span::mixed_site()))
+            .collect::<Vec<_>>();
+        let output = &self.output;
+        let result = quote_spanned! { output.span() => <#output as ::enigma_sdk::abi::Returns>::into_output(result) };
+        quote! {
+            {
+                const FUNCTION: &::enigma_sdk::describe::Function = &<#contract as ::enigma_sdk::Contract>::FUNCTIONS[#index];
+                const SIGNATURE: [u8; ::enigma_sdk::describe::signature_length(FUNCTION)] = ::enigma_sdk::describe::signature(FUNCTION);
+                if entry == ::enigma_sdk::Entry::#entry && signature == SIGNATURE.as_slice() {
+                    let (#(#names,)*) = ::enigma_sdk::macro_support::decode_arguments::<(#(#types,)*)>(arguments)?;
+                    #[allow(unused_mut)]
+                    let mut contract = <#contract as ::core::default::Default>::default();
+                    #[allow(clippy::let_unit_value)]
+                    let result = <#contract>::#function(&mut contract, #(#names),*);
+                    return #result;
+                }
+            }
+        }
+    }
+}
+
+/// Refuses types that can have no Solidity type with advice that the trait's error could not give.
+fn supported(ty: &Type) -> Result<()> {
+    match ty {
+        Type::Reference(reference) => {
+            let instead = match &*reference.elem {
+                Type::Path(path) if path.path.is_ident("str") => "`String`",
+                Type::Slice(_) => "`Vec<T>` (or `Bytes` for bytes)",
+                _ => "the type without `&`",
+            };
+            Err(Error::new_spanned(ty, format!("write {instead}: values come in and go out whole")))
+        }
+        Type::Slice(_) => Err(Error::new_spanned(ty, "write `Vec<T>` (or `Bytes` for bytes)")),
+        Type::Tuple(tuple) if tuple.elems.is_empty() => {
+            Err(Error::new_spanned(ty, "leave this out: an empty tuple has no Solidity type"))
+        }
+        Type::ImplTrait(_) | Type::TraitObject(_) => {
+            Err(Error::new_spanned(ty, "write a concrete type: it becomes part of the contract's interface"))
+        }
+        Type::Path(path) => {
+            let name = path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+            match name.as_str() {
+                "f32" | "f64" => Err(Error::new_spanned(
+                    ty,
+                    "write an integer, such as `U256` in a small unit: contracts have no floating point numbers",
+                )),
+                "usize" => Err(Error::new_spanned(
+                    ty,
+                    "write `u32`, `u64` or `U256`: the size of `usize` depends on the machine",
+                )),
+                "isize" => {
+                    Err(Error::new_spanned(ty, "write `i32` or `i64`: the size of `isize` depends on the machine"))
+                }
+                "Option" => {
+                    Err(Error::new_spanned(ty, "write a tuple such as `(bool, T)`: Solidity has no optional values"))
+                }
+                "Self" => Err(Error::new_spanned(
+                    ty,
+                    "write a type of the Solidity ABI: the contract itself stays in the enclave",
+                )),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn generate(block: &ItemImpl, functions: &[Function]) -> TokenStream {
+    let contract = &*block.self_ty;
+    let descriptions = functions.iter().map(Function::describe);
+    let has_constructor = functions.first().is_some_and(|function| function.role == Role::Constructor);
+    let dispatches = functions.iter().enumerate().map(|(index, function)| function.dispatch(contract, index));
+    let no_constructor = (!has_constructor).then(|| {
+        quote! {
+            if entry == ::enigma_sdk::Entry::Deploy && signature == b"construct()" {
+                return ::core::result::Result::Ok(::enigma_sdk::macro_support::Vec::new());
+            }
+        }
+    });
+    quote! {
+        #block
+
+        impl ::enigma_sdk::Contract for #contract {
+            const FUNCTIONS: &'static [::enigma_sdk::describe::Function] = &[#(#descriptions),*];
+
+            const ABI_JSON: &'static str = {
+                const FUNCTIONS: &[::enigma_sdk::describe::Function] = <#contract as ::enigma_sdk::Contract>::FUNCTIONS;
+                const JSON: [u8; ::enigma_sdk::describe::json_length(FUNCTIONS)] = ::enigma_sdk::describe::json(FUNCTIONS);
+                ::enigma_sdk::describe::as_str(&JSON)
+            };
+
+            fn dispatch(
+                entry: ::enigma_sdk::Entry,
+                signature: &[u8],
+                arguments: &[u8],
+            ) -> ::core::result::Result<::enigma_sdk::macro_support::Vec<u8>, ::enigma_sdk::macro_support::String> {
+                #(#dispatches)*
+                #no_constructor
+                ::core::result::Result::Err(::enigma_sdk::macro_support::no_function(entry, signature))
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            #[unsafe(export_name = "deploy")]
+            extern "C" fn deploy() {
+                ::enigma_sdk::macro_support::serve::<#contract>(::enigma_sdk::Entry::Deploy);
+            }
+
+            #[unsafe(export_name = "call")]
+            extern "C" fn call() {
+                ::enigma_sdk::macro_support::serve::<#contract>(::enigma_sdk::Entry::Call);
+            }
+
+            #[unsafe(export_name = "enigma_abi_1")]
+            extern "C" fn version() {}
+
+            #[used]
+            #[unsafe(link_section = "enigma_abi")]
+            static ABI: [u8; <#contract as ::enigma_sdk::Contract>::ABI_JSON.len()] =
+                ::enigma_sdk::describe::bytes(<#contract as ::enigma_sdk::Contract>::ABI_JSON);
+        };
+    }
+}

@@ -1,0 +1,54 @@
+//! `#[enigma_sdk::state]`.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Error, Fields, ItemStruct, Result};
+
+pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    if !attribute.is_empty() {
+        return Err(Error::new_spanned(attribute, "write `#[enigma_sdk::state]`: it takes no options"));
+    }
+    let span = item.span();
+    let state: ItemStruct = syn::parse2(item)
+        .map_err(|_| Error::new(span, "write `#[enigma_sdk::state]` on the struct that holds the contract's state"))?;
+    if !state.generics.params.is_empty() {
+        return Err(Error::new_spanned(&state.generics, "write a state without generics or lifetimes"));
+    }
+    let fields = match &state.fields {
+        Fields::Named(fields) => fields.named.iter().collect::<Vec<_>>(),
+        Fields::Unit => Vec::new(),
+        Fields::Unnamed(fields) => {
+            return Err(Error::new_spanned(
+                fields,
+                "write fields with names, such as `{ owner: Value<Address> }`: each is kept under its name",
+            ));
+        }
+    };
+
+    let name = &state.ident;
+    let body = match &state.fields {
+        Fields::Unit => quote! { #name },
+        _ => {
+            let fields = fields.iter().map(|field| {
+                let (ident, ty) = (&field.ident, &field.ty);
+                let key = ident.as_ref().map(|ident| ident.unraw().to_string()).unwrap_or_default();
+                let value = quote_spanned! { ty.span() => <#ty as ::enigma_sdk::Field>::at(#key) };
+                quote! { #ident: #value }
+            });
+            quote! { #name { #(#fields),* } }
+        }
+    };
+    Ok(quote! {
+        #[derive(Debug)]
+        #state
+
+        /// The contract's state as it is stored.
+        impl ::core::default::Default for #name {
+            fn default() -> Self {
+                #body
+            }
+        }
+    })
+}
