@@ -75,8 +75,8 @@ fn install_packages(project: &Path) -> Result<()> {
         return Ok(());
     }
     eprintln!("installing anvil, forge and the Solidity compiler (npm packages of solidity/)");
-    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(project)).context(
+    run(Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(project)).context(
         "the npm packages of solidity/ could not be installed\n  \
-         next: check the network, then run `npm ci` in solidity/",
+         next: npm says why above; mend that, then run `make setup`/",
     )
 }
