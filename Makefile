@@ -32,6 +32,6 @@ fmt: ## format all Rust code
 	@cargo fmt --all
 	@cargo fmt --all --manifest-path secret-contracts/Cargo.toml
 
-clean: ## remove everything that was built or installed inside the repository
+clean: ## remove everything that was built, and the npm packages
 	cargo clean
 	rm -rf solidity/node_modules solidity/out solidity/cache

@@ -77,6 +77,6 @@ fn install_packages(project: &Path) -> Result<()> {
     eprintln!("installing anvil, forge and the Solidity compiler (npm packages of solidity/)");
     run(Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(project)).context(
         "the npm packages of solidity/ could not be installed\n  \
-         next: npm says why above; mend that, then run `make setup`/",
+         next: npm says why above; mend that, then run `make setup`",
     )
 }
