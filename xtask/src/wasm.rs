@@ -15,7 +15,7 @@ const ABI_SECTION: &str = "enigma_abi";
 pub fn build(workspace: &Workspace) -> Result<()> {
     let contracts = contract_names(workspace)?;
     let mut cargo = workspace.contracts_cargo();
-    cargo.args(["build", "--release", "--target", WASM_TARGET]).args(["--config", &reproducible_paths(workspace)]);
+    cargo.args(["build", "--release", "--target", WASM_TARGET]).args(["--config", &without_machine_paths(workspace)]);
     for (package, _) in &contracts {
         cargo.args(["-p", package]);
     }
@@ -51,9 +51,9 @@ fn contract_names(workspace: &Workspace) -> Result<Vec<(String, String)>> {
     Ok(names)
 }
 
-/// Panic messages carry file names. Without this machine's directories in them, a contract has the same bytes wherever it was
-/// built. (On the command line, because cargo joins it with the flags of a configuration file.)
-fn reproducible_paths(workspace: &Workspace) -> String {
+/// Panic messages carry file names. What is deployed does not tell the directories of the machine that built it. (On the command
+/// line, because cargo joins it with the flags of a configuration file.)
+fn without_machine_paths(workspace: &Workspace) -> String {
     let home = env::home_dir().unwrap_or_default();
     let cargo = env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), Into::into);
     let flags = [(cargo.as_path(), "cargo"), (&workspace.root, "enigma")]
