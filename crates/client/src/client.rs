@@ -1,0 +1,433 @@
+//! The client: verify, seal, record, hand over, open.
+
+use crate::{
+    Outcome, Task,
+    abi::Call,
+    ledger::{Ledger, LedgerError, RecordRequest, RecordTarget},
+    node::{NodeClient, NodeError},
+    verify::{Expectation, ResultRefused, VerifiedWorker, WorkerRefused, verify_result, verify_worker},
+};
+use enigma_attestation::{Evidence, Policy};
+use enigma_protocol::{
+    Address, Hash, ScAddress,
+    hash::keccak256,
+    json::{Hex0x, U64},
+    rpc::{Empty, NodeInfo, TaskInputJson, TaskParams, TaskResult, TaskState, TaskStatus, WorkerKey, WorkerKeyParams},
+    sealing::{DoesNotOpen, InvalidInputKey, TaskContext, rand_core::UnwrapErr, seal_task},
+    selection::EpochParameters,
+    task::{InvalidInput, SUITE_X25519, TaskInput, task_id},
+};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::{sync::Mutex, time::Instant};
+use zeroize::Zeroizing;
+
+/// A record that names an epoch which has just ended is made again, this often at most.
+const WRONG_EPOCH_ATTEMPTS: usize = 5;
+/// Verified workers kept, so that many tasks in one epoch ask the node once.
+const MAX_CACHED_WORKERS: usize = 256;
+/// Pauses between questions for a result: short at first, since most tasks take milliseconds.
+const FIRST_POLL: Duration = Duration::from_millis(4);
+const LONGEST_POLL: Duration = Duration::from_millis(250);
+
+/// Whom a client trusts for evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// A network of real TEEs: evidence must show one of the measurements that the application pins.
+    Production {
+        /// The accepted enclaves.
+        pinned_measurements: Vec<Hash>,
+    },
+    /// A development network: evidence of the development root is accepted, which protects nobody from the operator.
+    Devnet,
+}
+
+/// Where a client connects to, and as whom.
+#[derive(Debug)]
+pub struct Options {
+    /// JSON-RPC of an Ethereum node.
+    pub ethereum_url: String,
+    /// JSON-RPC of an Enigma node.
+    pub node_url: String,
+    /// The Enigma contract.
+    pub enigma: Address,
+    /// The user's Ethereum key in hexadecimal.
+    pub private_key: Zeroizing<String>,
+    /// What evidence is accepted.
+    pub network: Network,
+}
+
+/// What a task may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskOptions {
+    /// Most gas the task may use.
+    pub gas_limit: u64,
+    /// Grains of ENG per unit of gas.
+    pub gas_price: u128,
+    /// How long to wait for a result.
+    pub timeout: Duration,
+}
+
+impl Default for TaskOptions {
+    fn default() -> Self {
+        Self { gas_limit: 10_000_000, gas_price: 1, timeout: Duration::from_secs(60) }
+    }
+}
+
+/// A connection that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Ethereum.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The node belongs to another network.
+    #[error("the node at this address belongs to {node}, the Enigma contract to {ours}: use a node of the same network")]
+    OtherNetwork {
+        /// What the node says.
+        node: String,
+        /// What the contract's address gives.
+        ours: String,
+    },
+}
+
+/// A task that did not come about, or whose result could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// Ethereum.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The worker was refused; nothing was sealed.
+    #[error(transparent)]
+    WorkerRefused(#[from] WorkerRefused),
+    /// The worker's key cannot be sealed to.
+    #[error(transparent)]
+    InputKey(#[from] InvalidInputKey),
+    /// The input exceeds a bound.
+    #[error(transparent)]
+    Input(#[from] InvalidInput),
+    /// The deposit does not pay for it.
+    #[error(
+        "the deposit holds {balance} grains, the task may cost {cost}: deposit more, or lower the gas limit or price"
+    )]
+    Deposit {
+        /// Grains there.
+        balance: u128,
+        /// Gas limit times price.
+        cost: u128,
+    },
+    /// There is no epoch, so no worker.
+    #[error("the network has no epoch yet: no worker is logged in, or the key managers are offline")]
+    NoEpoch,
+    /// Epochs passed faster than records were made.
+    #[error("the epoch changed {WRONG_EPOCH_ATTEMPTS} times while the task was being recorded; try again")]
+    EpochChanged,
+    /// The result is not the verified worker's.
+    #[error("the result is refused: {0}")]
+    ResultRefused(#[from] ResultRefused),
+    /// The output does not open.
+    #[error("the output: {0}")]
+    Output(#[from] DoesNotOpen),
+    /// Nothing in time.
+    #[error("no result within {waited_s} s; the task is {state:?}. It is not lost: ask again later")]
+    Timeout {
+        /// Seconds waited.
+        waited_s: u64,
+        /// Where the task is.
+        state: TaskState,
+    },
+}
+
+/// A user's connection to one Enigma network. Cheap to share behind an `Arc`; all methods take `&self`.
+#[derive(Debug)]
+pub struct Client {
+    ledger: Ledger,
+    node: NodeClient,
+    config_hash: Hash,
+    network: Network,
+    /// Counter of the next record. Held while a record is being made, because Ethereum takes them in order.
+    next_nonce: Mutex<Option<u64>>,
+    workers: Mutex<BTreeMap<(ScAddress, u64), VerifiedWorker>>,
+}
+
+impl Client {
+    /// Connects, and checks that contract and node belong together.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(options: Options) -> Result<Self, ConnectError> {
+        let ledger = Ledger::connect(&options.ethereum_url, options.enigma, &options.private_key).await?;
+        let node = NodeClient::new(options.node_url);
+        let info: NodeInfo = node.call("getInfo", &Empty {}).await?;
+        let ours = ledger.domain().network_id();
+        if info.network_id != ours {
+            return Err(ConnectError::OtherNetwork { node: info.network_id, ours });
+        }
+        let config_hash = ledger.config_hash().await?;
+        Ok(Self {
+            ledger,
+            node,
+            config_hash,
+            network: options.network,
+            next_nonce: Mutex::new(None),
+            workers: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// The user's address.
+    pub fn address(&self) -> Address {
+        self.ledger.address()
+    }
+
+    /// Ethereum.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The node.
+    pub fn node(&self) -> &NodeClient {
+        &self.node
+    }
+
+    /// The worker of a contract in the current epoch, verified. Nothing is sealed by this.
+    ///
+    /// # Errors
+    /// [`TaskError::WorkerRefused`] names the check that failed.
+    pub async fn worker(&self, sc: ScAddress) -> Result<VerifiedWorker, TaskError> {
+        let epoch = self.epoch().await?;
+        self.verified_worker(sc, &epoch).await
+    }
+
+    async fn epoch(&self) -> Result<EpochParameters, TaskError> {
+        let epoch = self.ledger.current_epoch().await?;
+        if epoch.epoch == 0 { Err(TaskError::NoEpoch) } else { Ok(epoch) }
+    }
+
+    async fn verified_worker(&self, sc: ScAddress, epoch: &EpochParameters) -> Result<VerifiedWorker, TaskError> {
+        if let Some(worker) = self.workers.lock().await.get(&(sc, epoch.epoch)) {
+            return Ok(worker.clone());
+        }
+        let params =
+            WorkerKeyParams { sc: Hex0x(sc), epoch: U64(epoch.epoch), user_pub_key: Hex0x(Vec::new()) };
+        let key: WorkerKey = self.node.call("getWorkerEncryptionKey", &params).await?;
+        let policy = self.policy(&key).await?;
+        let worker = verify_worker(
+            &key,
+            &Expectation {
+                domain: self.ledger.domain(),
+                sc,
+                epoch,
+                config_hash: self.config_hash,
+                policy: &policy,
+                user_pub_key: &[],
+                now_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
+            },
+        )?;
+        let mut workers = self.workers.lock().await;
+        workers.retain(|(_, known_epoch), _| *known_epoch >= epoch.epoch);
+        if workers.len() >= MAX_CACHED_WORKERS {
+            workers.pop_first();
+        }
+        workers.insert((sc, epoch.epoch), worker.clone());
+        Ok(worker)
+    }
+
+    /// A measurement is accepted when the policy on Ethereum accepts it and, outside devnets, the application pins it.
+    async fn policy(&self, key: &WorkerKey) -> Result<Policy, TaskError> {
+        let claimed = Evidence::from_bytes(&key.evidence.0).map_err(WorkerRefused::Evidence)?.measurement;
+        let pinned = match &self.network {
+            Network::Devnet => true,
+            Network::Production { pinned_measurements } => pinned_measurements.contains(&claimed),
+        };
+        let accepted = pinned && self.ledger.is_measurement_accepted(claimed).await?;
+        let measurements = accepted.then_some(claimed);
+        Ok(match &self.network {
+            Network::Devnet => Policy::development(measurements),
+            Network::Production { .. } => Policy::production(measurements),
+        })
+    }
+
+    /// Records and hands over a deployment. `code` is a module built with the SDK.
+    ///
+    /// # Errors
+    /// [`TaskError`].
+    pub async fn deploy(&self, code: Vec<u8>, constructor: &Call, options: TaskOptions) -> Result<Task, TaskError> {
+        self.submit(None, Some(code), constructor, options).await
+    }
+
+    /// Records and hands over a call.
+    ///
+    /// # Errors
+    /// [`TaskError`].
+    pub async fn call(&self, sc: ScAddress, call: &Call, options: TaskOptions) -> Result<Task, TaskError> {
+        self.submit(Some(sc), None, call, options).await
+    }
+
+    async fn submit(
+        &self,
+        sc: Option<ScAddress>,
+        pre_code: Option<Vec<u8>>,
+        call: &Call,
+        options: TaskOptions,
+    ) -> Result<Task, TaskError> {
+        let mut next_nonce = self.next_nonce.lock().await;
+        let account = self.ledger.account().await?;
+        let cost = u128::from(options.gas_limit).saturating_mul(options.gas_price);
+        if account.balance < cost {
+            return Err(TaskError::Deposit { balance: account.balance, cost });
+        }
+        for _ in 0..WRONG_EPOCH_ATTEMPTS {
+            let nonce = next_nonce.unwrap_or(account.sender_nonce).max(account.sender_nonce);
+            let epoch = self.epoch().await?;
+            match self.submit_once(sc, pre_code.clone(), call, options, nonce, &epoch).await {
+                Err(TaskError::Ledger(error)) if error.is_revert("WrongEpoch") => continue,
+                Err(TaskError::Node(error)) if error.is_retryable() && self.epoch().await?.epoch != epoch.epoch => {
+                    continue;
+                }
+                Ok(task) => {
+                    *next_nonce = nonce.checked_add(1);
+                    return Ok(task);
+                }
+                Err(error) => {
+                    // What Ethereum says counts the next time.
+                    *next_nonce = None;
+                    return Err(error);
+                }
+            }
+        }
+        Err(TaskError::EpochChanged)
+    }
+
+    async fn submit_once(
+        &self,
+        sc: Option<ScAddress>,
+        pre_code: Option<Vec<u8>>,
+        call: &Call,
+        options: TaskOptions,
+        nonce: u64,
+        epoch: &EpochParameters,
+    ) -> Result<Task, TaskError> {
+        let domain = self.ledger.domain();
+        let id = task_id(&domain, self.address(), nonce);
+        let sc = sc.unwrap_or(ScAddress::from(id));
+        let worker = self.verified_worker(sc, epoch).await?;
+        let context = TaskContext { domain, sc, epoch: epoch.epoch, task_id: id };
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        let (sealed, response_key) = seal_task(&mut rng, &context, &worker.input_key, &call.function, &call.args)?;
+        let method = if pre_code.is_some() { "deploySecretContract" } else { "sendTaskInput" };
+        let target = match &pre_code {
+            Some(code) => RecordTarget::Deployment(keccak256(code)),
+            None => RecordTarget::Call(sc),
+        };
+        let input = TaskInput {
+            task_id: id,
+            sc,
+            epoch: epoch.epoch,
+            suite: SUITE_X25519,
+            encrypted_fn: sealed.encrypted_fn,
+            encrypted_args: sealed.encrypted_args,
+            user_dh_key: sealed.user_dh_key.to_vec(),
+            pre_code,
+        };
+        input.validate()?;
+        let inputs_hash = input.inputs_hash();
+        let request = RecordRequest {
+            epoch: epoch.epoch,
+            sender_nonce: nonce,
+            target,
+            inputs_hash,
+            gas_limit: options.gas_limit,
+            gas_price: options.gas_price,
+        };
+        // The node holds the input until it sees the record, so both go out at once.
+        let input = TaskInputJson::from(&input);
+        let (recorded, handed_over) = futures::join!(
+            self.ledger.record(&request),
+            self.node.call::<_, TaskStatus>(method, &input)
+        );
+        let recorded = recorded?;
+        if let Err(error) = handed_over {
+            // The record stands; the input must follow. The node may have been busy, or not yet have seen the epoch.
+            if !error.is_retryable() {
+                return Err(error.into());
+            }
+            tokio::time::sleep(LONGEST_POLL).await;
+            self.node.call::<_, TaskStatus>(method, &input).await?;
+        }
+        Ok(Task {
+            id,
+            sc,
+            epoch: epoch.epoch,
+            inputs_hash,
+            signer: worker.signer,
+            record_index: recorded.record_index,
+            record_gas_used: recorded.gas_used,
+            response_key,
+        })
+    }
+
+    /// Where a task is, according to the node.
+    ///
+    /// # Errors
+    /// [`TaskError::Node`].
+    pub async fn status(&self, task: &Task) -> Result<TaskState, TaskError> {
+        let params = TaskParams { task_id: Hex0x(task.id) };
+        Ok(self.node.call::<_, TaskStatus>("getTaskStatus", &params).await?.state)
+    }
+
+    /// Waits for the result (by default 60 s), verifies its receipt and opens it.
+    ///
+    /// # Errors
+    /// [`TaskError`]; a task whose contract failed is an `Ok` [`Outcome`] with that status.
+    pub async fn result(&self, task: &Task) -> Result<Outcome, TaskError> {
+        self.result_within(task, TaskOptions::default().timeout).await
+    }
+
+    /// [`Self::result`] with a time limit.
+    ///
+    /// # Errors
+    /// [`TaskError`].
+    pub async fn result_within(&self, task: &Task, timeout: Duration) -> Result<Outcome, TaskError> {
+        let params = TaskParams { task_id: Hex0x(task.id) };
+        let deadline = Instant::now() + timeout;
+        let mut pause = FIRST_POLL;
+        loop {
+            let answer: TaskResult = self.node.call("getTaskResult", &params).await?;
+            if let Some(computed) = answer.result {
+                let receipt = verify_result(&self.ledger.domain(), task, &computed)?;
+                let output = match computed.encrypted_output.0.as_slice() {
+                    [] => Vec::new(),
+                    sealed => task.response_key.open(sealed)?,
+                };
+                return Ok(Outcome { receipt, output });
+            }
+            if Instant::now() >= deadline {
+                return Err(TaskError::Timeout { waited_s: timeout.as_secs(), state: answer.state });
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 5 / 4).min(LONGEST_POLL);
+        }
+    }
+
+    /// Waits until Ethereum itself shows that the task's record is closed by a receipt.
+    ///
+    /// # Errors
+    /// [`TaskError`].
+    pub async fn confirmed_within(&self, task: &Task, timeout: Duration) -> Result<(), TaskError> {
+        let deadline = Instant::now() + timeout;
+        while self.ledger.contract_facts(task.sc).await?.closed_records <= task.record_index {
+            if Instant::now() >= deadline {
+                return Err(TaskError::Timeout { waited_s: timeout.as_secs(), state: self.status(task).await? });
+            }
+            tokio::time::sleep(LONGEST_POLL / 5).await;
+        }
+        Ok(())
+    }
+}

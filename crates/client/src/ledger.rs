@@ -1,0 +1,349 @@
+//! Ethereum as a client sees it: deposits, records, and the facts that a worker is verified against.
+
+use alloy::{
+    contract::Error as ContractError,
+    network::EthereumWallet,
+    primitives::{Address as EthAddress, B256, Bytes, U256},
+    providers::{DynProvider, Provider, ProviderBuilder},
+    signers::local::PrivateKeySigner,
+};
+use enigma_protocol::{
+    Address, Domain, Hash, ScAddress, TaskId,
+    config::{KeyManagerConfig, NetworkConfig},
+    json::Hex0x,
+    selection::EpochParameters,
+};
+
+/// The contracts' Rust bindings, generated from the committed artifacts.
+#[allow(missing_docs, clippy::too_many_arguments, reason = "generated")]
+pub mod bindings {
+    alloy::sol!(
+        #[sol(rpc, all_derives)]
+        Enigma,
+        "../../solidity/artifacts/Enigma.json"
+    );
+    alloy::sol!(
+        #[sol(rpc, all_derives)]
+        EnigmaToken,
+        "../../solidity/artifacts/EnigmaToken.json"
+    );
+    alloy::sol!(
+        #[sol(rpc, all_derives)]
+        DevelopmentVerifier,
+        "../../solidity/artifacts/DevelopmentVerifier.json"
+    );
+}
+use bindings::{Enigma, EnigmaToken, IEnigma};
+
+/// What went wrong with Ethereum.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The address is no URL.
+    #[error("`{0}` is not the URL of an Ethereum node")]
+    Url(String),
+    /// The private key is none.
+    #[error("the private key is not 32 bytes of hexadecimal digits")]
+    PrivateKey,
+    /// The contract refused, with its own error.
+    #[error("the Enigma contract refused: {0}")]
+    Reverted(String),
+    /// The node of Ethereum did not do it.
+    #[error("Ethereum: {0}")]
+    Rpc(String),
+    /// A transaction was mined and failed.
+    #[error("the transaction {0} failed on Ethereum")]
+    Failed(String),
+}
+
+impl LedgerError {
+    /// Whether the contract refused with the custom error of this name.
+    pub fn is_revert(&self, name: &str) -> bool {
+        matches!(self, Self::Reverted(text) if text.split(' ').next() == Some(name))
+    }
+}
+
+/// Turns a contract call's error into words, decoding the contract's own errors.
+pub fn describe(error: ContractError) -> LedgerError {
+    if let Some(decoded) = error.as_decoded_interface_error::<Enigma::EnigmaErrors>() {
+        // `WrongEpoch(WrongEpoch { given: 1, current: 2 })`: the variant says the struct's name once more.
+        let text = format!("{decoded:?}");
+        let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(&text);
+        return LedgerError::Reverted(inner.into());
+    }
+    match error.as_revert_data() {
+        Some(data) => LedgerError::Reverted(format!("revert data {data}")),
+        None => LedgerError::Rpc(error.to_string()),
+    }
+}
+
+/// Takes a protocol address into alloy's.
+pub fn eth_address(address: Address) -> EthAddress {
+    EthAddress::from(address.0)
+}
+
+/// Takes a hash into alloy's.
+pub fn b256(hash: impl Into<[u8; 32]>) -> B256 {
+    B256::from(hash.into())
+}
+
+/// The account of a user in the Enigma contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Grains in the deposit.
+    pub balance: u128,
+    /// Number of tasks recorded, the nonce of the next one.
+    pub sender_nonce: u64,
+}
+
+/// One task to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordRequest {
+    /// The epoch whose input key sealed it.
+    pub epoch: u64,
+    /// The sender's counter.
+    pub sender_nonce: u64,
+    /// The called contract; `None` with a code hash for a deployment.
+    pub target: RecordTarget,
+    /// Hash of the input.
+    pub inputs_hash: Hash,
+    /// Most gas.
+    pub gas_limit: u64,
+    /// Grains per unit of gas.
+    pub gas_price: u128,
+}
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug)]
+pub enum RecordTarget {
+    /// A call of a contract.
+    Call(ScAddress),
+    /// The deployment of the module with this hash.
+    Deployment(Hash),
+}
+
+/// The state of a secret contract's queue and chain on Ethereum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContractFacts {
+    /// Whether its deployment succeeded.
+    pub deployed: bool,
+    /// Records closed by receipts.
+    pub closed_records: u64,
+    /// Records made.
+    pub record_count: u64,
+    /// The confirmed tip.
+    pub tip: Hash,
+    /// Entries in the confirmed chain.
+    pub delta_count: u64,
+}
+
+/// A connection to Ethereum with an account.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    provider: DynProvider,
+    account: EthAddress,
+    enigma: Enigma::EnigmaInstance<DynProvider>,
+    domain: Domain,
+}
+
+impl Ledger {
+    /// Connects and reads the chain id.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn connect(url: &str, enigma: Address, private_key: &str) -> Result<Self, LedgerError> {
+        let signer: PrivateKeySigner = private_key.trim().parse().map_err(|_| LedgerError::PrivateKey)?;
+        let account = signer.address();
+        let url = url.parse().map_err(|_| LedgerError::Url(url.into()))?;
+        let provider = ProviderBuilder::new().wallet(EthereumWallet::from(signer)).connect_http(url).erased();
+        let chain_id = provider.get_chain_id().await.map_err(|error| LedgerError::Rpc(error.to_string()))?;
+        let contract = Enigma::new(eth_address(enigma), provider.clone());
+        Ok(Self { provider, account, enigma: contract, domain: Domain { chain_id, enigma } })
+    }
+
+    /// Chain and contract.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// The account's address.
+    pub fn address(&self) -> Address {
+        Address(self.account.into())
+    }
+
+    /// The provider, for what this type does not offer.
+    pub fn provider(&self) -> &DynProvider {
+        &self.provider
+    }
+
+    /// The Enigma contract.
+    pub fn contract(&self) -> &Enigma::EnigmaInstance<DynProvider> {
+        &self.enigma
+    }
+
+    /// Parameters of the current epoch; epoch 0 before the first one.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn current_epoch(&self) -> Result<EpochParameters, LedgerError> {
+        let current = self.enigma.currentEpoch().call().await.map_err(describe)?;
+        Ok(EpochParameters {
+            epoch: current.epoch,
+            seed: Hash(current.state.seed.0),
+            workers_root: Hash(current.state.workersRoot.0),
+            total_stake: current.state.totalStake,
+        })
+    }
+
+    /// What evidence on this network must claim.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn config_hash(&self) -> Result<Hash, LedgerError> {
+        Ok(Hash(self.enigma.configHash().call().await.map_err(describe)?.0))
+    }
+
+    /// The configuration that an enclave of this network runs with, as far as Ethereum knows it.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn network_config(&self, checkpoint: Hash, measurements: Vec<Hash>) -> Result<NetworkConfig, LedgerError> {
+        let managers = self.enigma.keyManagers().call().await.map_err(describe)?;
+        Ok(NetworkConfig {
+            chain_id: self.domain.chain_id,
+            enigma: Hex0x(self.domain.enigma),
+            checkpoint: Hex0x(checkpoint),
+            threshold: managers.threshold.saturating_to(),
+            key_managers: managers
+                ._0
+                .iter()
+                .map(|manager| KeyManagerConfig {
+                    signer: Hex0x(Address(manager.signer.into())),
+                    commitment: Hex0x(Hash(manager.commitment.0)),
+                })
+                .collect(),
+            measurements: measurements.into_iter().map(Hex0x).collect(),
+        })
+    }
+
+    /// Whether the policy on Ethereum accepts a measurement.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn is_measurement_accepted(&self, measurement: Hash) -> Result<bool, LedgerError> {
+        self.enigma.isMeasurementAccepted(b256(measurement.0)).call().await.map_err(describe)
+    }
+
+    /// Deposit and counter of this account.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn account(&self) -> Result<Account, LedgerError> {
+        let account = self.enigma.accountOf(self.account).call().await.map_err(describe)?;
+        Ok(Account { balance: account.balance, sender_nonce: account.senderNonce })
+    }
+
+    /// What Ethereum knows of a secret contract.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn contract_facts(&self, sc: ScAddress) -> Result<ContractFacts, LedgerError> {
+        let state = self.enigma.contractState(b256(sc.0)).call().await.map_err(describe)?;
+        Ok(ContractFacts {
+            deployed: state.deployed,
+            closed_records: state.closedRecords,
+            record_count: state.recordCount,
+            tip: Hash(state.tip.0),
+            delta_count: state.deltaCount,
+        })
+    }
+
+    /// Puts grains of ENG from the account into its deposit.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn deposit(&self, amount: u128) -> Result<(), LedgerError> {
+        let token = self.enigma.token().call().await.map_err(describe)?;
+        let token = EnigmaToken::new(token, self.provider.clone());
+        let approval = token.approve(*self.enigma.address(), U256::from(amount)).send().await.map_err(describe)?;
+        finish(approval).await?;
+        finish(self.enigma.deposit(amount).send().await.map_err(describe)?).await.map(drop)
+    }
+
+    /// Takes grains back from the deposit.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn withdraw(&self, amount: u128) -> Result<(), LedgerError> {
+        finish(self.enigma.withdraw(amount).send().await.map_err(describe)?).await.map(drop)
+    }
+
+    /// Records one task and waits until it is mined.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; `Reverted` tells why the contract refused.
+    pub async fn record(&self, request: &RecordRequest) -> Result<RecordedTask, LedgerError> {
+        let task = IEnigma::TaskRequest {
+            inputsHash: b256(request.inputs_hash.0),
+            gasLimit: request.gas_limit,
+            gasPrice: request.gas_price,
+            value: 0,
+            callGas: 0,
+        };
+        let (epoch, nonce) = (request.epoch, request.sender_nonce);
+        let pending = match request.target {
+            RecordTarget::Call(sc) => self.enigma.recordTasks(epoch, nonce, b256(sc.0), vec![task]).send().await,
+            RecordTarget::Deployment(hash) => {
+                self.enigma.recordDeployment(epoch, nonce, b256(hash.0), task).send().await
+            }
+        };
+        let receipt = finish(pending.map_err(describe)?).await?;
+        let log = receipt
+            .decoded_log::<Enigma::TaskRecorded>()
+            .ok_or_else(|| LedgerError::Failed(receipt.transaction_hash.to_string()))?;
+        Ok(RecordedTask {
+            task_id: TaskId(log.taskId.0),
+            record_index: log.recordIndex,
+            block_number: receipt.block_number.unwrap_or_default(),
+            gas_used: receipt.gas_used,
+            transaction: Hash(receipt.transaction_hash.0),
+        })
+    }
+}
+
+/// A task that Ethereum has recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedTask {
+    /// Its id.
+    pub task_id: TaskId,
+    /// Its place in the contract's queue.
+    pub record_index: u64,
+    /// The block.
+    pub block_number: u64,
+    /// Ethereum gas of the transaction.
+    pub gas_used: u64,
+    /// The transaction.
+    pub transaction: Hash,
+}
+
+/// Waits for a transaction and fails unless it succeeded.
+///
+/// # Errors
+/// [`LedgerError`].
+pub async fn finish(
+    pending: alloy::providers::PendingTransactionBuilder<alloy::network::Ethereum>,
+) -> Result<alloy::rpc::types::TransactionReceipt, LedgerError> {
+    let provider = pending.provider().clone();
+    let hash = *pending.tx_hash();
+    // A node that mines at once has the receipt already; only otherwise is a watcher worth its polling interval.
+    let known = provider.get_transaction_receipt(hash).await.map_err(|error| LedgerError::Rpc(error.to_string()))?;
+    let receipt = match known {
+        Some(receipt) => receipt,
+        None => pending.get_receipt().await.map_err(|error| LedgerError::Rpc(error.to_string()))?,
+    };
+    if receipt.status() { Ok(receipt) } else { Err(LedgerError::Failed(hash.to_string())) }
+}
+
+/// Calldata or a private key as bytes.
+pub fn bytes(bytes: impl Into<Vec<u8>>) -> Bytes {
+    Bytes::from(bytes.into())
+}

@@ -1,0 +1,145 @@
+//! A task in the user's hands, and how it ended.
+
+use enigma_protocol::{
+    Address, Hash, ScAddress, TaskId,
+    json::Hex0x,
+    receipt::{Receipt, Status},
+    sealing::ResponseKey,
+};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// A recorded task, with the key that opens its result.
+///
+/// [`Task::to_secret_json`] and [`Task::from_secret_json`] let it outlive the process; whoever has that text reads the result.
+#[derive(Debug)]
+pub struct Task {
+    pub(crate) id: TaskId,
+    pub(crate) sc: ScAddress,
+    pub(crate) epoch: u64,
+    pub(crate) inputs_hash: Hash,
+    pub(crate) signer: Address,
+    pub(crate) record_index: u64,
+    pub(crate) record_gas_used: u64,
+    pub(crate) response_key: ResponseKey,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TaskJson {
+    task_id: Hex0x<TaskId>,
+    sc: Hex0x<ScAddress>,
+    epoch: u64,
+    inputs_hash: Hex0x<Hash>,
+    worker: Hex0x<Address>,
+    record_index: u64,
+    record_gas_used: u64,
+    response_key: Hex0x<Vec<u8>>,
+}
+
+impl Task {
+    /// The task's id.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// The contract; for a deployment the address it creates.
+    pub fn sc(&self) -> ScAddress {
+        self.sc
+    }
+
+    /// The epoch it was recorded in.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Hash of the input, as recorded.
+    pub fn inputs_hash(&self) -> Hash {
+        self.inputs_hash
+    }
+
+    /// Signing address of the worker that was verified for it.
+    pub fn worker(&self) -> Address {
+        self.signer
+    }
+
+    /// Place in the contract's queue.
+    pub fn record_index(&self) -> u64 {
+        self.record_index
+    }
+
+    /// Ethereum gas of its record.
+    pub fn record_gas_used(&self) -> u64 {
+        self.record_gas_used
+    }
+
+    /// The task with its secret key, as JSON.
+    pub fn to_secret_json(&self) -> Zeroizing<String> {
+        let json = TaskJson {
+            task_id: Hex0x(self.id),
+            sc: Hex0x(self.sc),
+            epoch: self.epoch,
+            inputs_hash: Hex0x(self.inputs_hash),
+            worker: Hex0x(self.signer),
+            record_index: self.record_index,
+            record_gas_used: self.record_gas_used,
+            response_key: Hex0x(self.response_key.to_bytes().to_vec()),
+        };
+        // A structure of strings and numbers always serialises.
+        Zeroizing::new(serde_json::to_string_pretty(&json).unwrap_or_default())
+    }
+
+    /// The inverse of [`Self::to_secret_json`]; `None` for anything else.
+    pub fn from_secret_json(text: &str) -> Option<Self> {
+        let json: TaskJson = serde_json::from_str(text).ok()?;
+        let response_key = Zeroizing::new(json.response_key.0);
+        Some(Self {
+            id: json.task_id.0,
+            sc: json.sc.0,
+            epoch: json.epoch,
+            inputs_hash: json.inputs_hash.0,
+            signer: json.worker.0,
+            record_index: json.record_index,
+            record_gas_used: json.record_gas_used,
+            response_key: ResponseKey::from_bytes(&response_key)?,
+        })
+    }
+}
+
+/// How a computed task ended; its receipt is verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The receipt, signed by the verified worker.
+    pub receipt: Receipt,
+    /// The decrypted output: ABI encoded on success, a readable reason on failure, empty otherwise.
+    pub output: Vec<u8>,
+}
+
+/// A task that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TaskFailed {
+    /// The contract failed, and says why.
+    #[error("the contract failed: {0}")]
+    Failure(String),
+    /// The worker could not open the input.
+    #[error("the recorded input does not open under the contract's key")]
+    Undecryptable,
+    /// It was closed without being executed.
+    #[error("the task was closed as {0} without being executed")]
+    NotExecuted(&'static str),
+}
+
+impl Outcome {
+    /// The output of a successful task.
+    ///
+    /// # Errors
+    /// [`TaskFailed`] with the reason otherwise.
+    pub fn into_success(self) -> Result<Vec<u8>, TaskFailed> {
+        match self.receipt.status {
+            Status::Success => Ok(self.output),
+            Status::Failure => Err(TaskFailed::Failure(String::from_utf8_lossy(&self.output).into_owned())),
+            Status::Undecryptable => Err(TaskFailed::Undecryptable),
+            Status::Skipped | Status::Expired => Err(TaskFailed::NotExecuted(self.receipt.status.name())),
+        }
+    }
+}
