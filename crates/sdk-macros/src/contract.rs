@@ -200,12 +200,12 @@ impl Function {
                 const FUNCTION: &::enigma_sdk::describe::Function = &<#contract as ::enigma_sdk::Contract>::FUNCTIONS[#index];
                 const SIGNATURE: [u8; ::enigma_sdk::describe::signature_length(FUNCTION)] = ::enigma_sdk::describe::signature(FUNCTION);
                 if entry == ::enigma_sdk::Entry::#entry && signature == SIGNATURE.as_slice() {
-                    let (#(#names,)*) = ::enigma_sdk::macro_support::decode_arguments::<(#(#types,)*)>(arguments)?;
+                    let (#(#names,)*) = ::enigma_sdk::abi::decode::<(#(#types,)*)>(arguments)?;
                     #[allow(unused_mut)]
                     let mut contract = <#contract as ::core::default::Default>::default();
                     #[allow(clippy::let_unit_value)]
                     let result = <#contract>::#function(&mut contract, #(#names),*);
-                    return #result;
+                    return ::core::result::Result::Ok(#result?);
                 }
             }
         }
@@ -286,10 +286,10 @@ fn generate(block: &ItemImpl, functions: &[Function]) -> TokenStream {
                 entry: ::enigma_sdk::Entry,
                 signature: &[u8],
                 arguments: &[u8],
-            ) -> ::core::result::Result<::enigma_sdk::macro_support::Vec<u8>, ::enigma_sdk::macro_support::String> {
+            ) -> ::core::result::Result<::enigma_sdk::macro_support::Vec<u8>, ::enigma_sdk::Failure> {
                 #(#dispatches)*
                 #no_constructor
-                ::core::result::Result::Err(::enigma_sdk::macro_support::no_function(entry, signature))
+                ::core::result::Result::Err(::enigma_sdk::Failure::NoFunction)
             }
         }
 

@@ -21,6 +21,12 @@ pub trait Abi: Sized {
     /// Its Solidity type.
     const TYPE: Type;
 
+    /// Whether the encoding's length depends on the value.
+    const DYNAMIC: bool = Self::TYPE.is_dynamic();
+
+    /// Bytes in the part of a sequence that holds this value, or the offset of its encoding.
+    const HEAD_SIZE: usize = Self::TYPE.head_size();
+
     /// The types that a function returning this has in its list of results.
     const OUTPUTS: &'static [Type] = &[Self::TYPE];
 
@@ -199,8 +205,8 @@ impl<'a> Decoder<'a> {
     /// The next value of a sequence that began at `base`.
     fn next<T: Abi>(&mut self, base: usize, cursor: &mut usize) -> Result<T, DecodeError> {
         let at = *cursor;
-        *cursor = at.saturating_add(T::TYPE.head_size());
-        if T::TYPE.is_dynamic() {
+        *cursor = at.saturating_add(T::HEAD_SIZE);
+        if T::DYNAMIC {
             let offset = self.size(at)?;
             T::decode(self, base.saturating_add(offset))
         } else {
@@ -232,7 +238,7 @@ impl Sequence {
     }
 
     fn head<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
-        if T::TYPE.is_dynamic() {
+        if T::DYNAMIC {
             out.extend_from_slice(&[0; 32]);
         } else {
             value.encode(out);
@@ -241,8 +247,8 @@ impl Sequence {
 
     fn tail<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
         let head = self.cursor;
-        self.cursor += T::TYPE.head_size();
-        if T::TYPE.is_dynamic() {
+        self.cursor += T::HEAD_SIZE;
+        if T::DYNAMIC {
             let offset = (out.len() - self.base) as u32;
             out[head + 28..head + 32].copy_from_slice(&offset.to_be_bytes());
             value.encode(out);
@@ -417,7 +423,7 @@ impl<T: Abi> Abi for Vec<T> {
         let length = decoder.size(at)?;
         let base = at.saturating_add(32);
         let available = decoder.input.len().saturating_sub(base);
-        if length.saturating_mul(T::TYPE.head_size()) > available {
+        if length.saturating_mul(T::HEAD_SIZE) > available {
             return Err(DecodeError::TooShort);
         }
         let mut cursor = base;

@@ -1,9 +1,8 @@
 //! Between the runtime and a contract's functions: what the macros' output is made of.
 
-use crate::abi::{ArgumentError, Arguments};
+use crate::abi::ArgumentError;
 use crate::describe::Function;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Why the contract runs.
@@ -15,6 +14,29 @@ pub enum Entry {
     Call,
 }
 
+/// Why a call has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The contract has no function with this signature.
+    NoFunction,
+    /// The arguments are not those of the signature.
+    Arguments(ArgumentError),
+    /// The function returned an error.
+    Text(String),
+}
+
+impl From<ArgumentError> for Failure {
+    fn from(error: ArgumentError) -> Self {
+        Failure::Arguments(error)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Failure::Text(text)
+    }
+}
+
 /// What `#[enigma_sdk::contract]` implements.
 pub trait Contract {
     /// All functions, the constructor first.
@@ -23,37 +45,32 @@ pub trait Contract {
     /// The interface as Solidity's JSON ABI; the compiled contract carries it in its custom section `enigma_abi`.
     const ABI_JSON: &'static str;
 
-    /// Runs the function with this Solidity signature.
+    /// Runs the function with this Solidity signature and returns its encoded results.
     ///
     /// # Errors
-    /// The text that the caller reads.
-    fn dispatch(entry: Entry, signature: &[u8], arguments: &[u8]) -> Result<Vec<u8>, String>;
-}
-
-/// Decodes a function's arguments for the macro.
-///
-/// # Errors
-/// The text that the caller reads.
-pub fn decode_arguments<T: Arguments>(arguments: &[u8]) -> Result<T, String> {
-    crate::abi::decode(arguments).map_err(|error: ArgumentError| error.to_string())
+    /// If there is no such function, its arguments cannot be decoded, or it returned an error.
+    fn dispatch(entry: Entry, signature: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Failure>;
 }
 
 /// The text for a signature that the contract does not have.
-pub fn no_function(entry: Entry, signature: &[u8]) -> String {
-    let signature = String::from_utf8_lossy(signature);
-    match entry {
-        Entry::Deploy => format!("no constructor `{signature}`"),
-        Entry::Call => format!("no function `{signature}`"),
-    }
+pub(crate) fn no_function(entry: Entry, signature: &[u8]) -> Vec<u8> {
+    let text: &[u8] = match entry {
+        Entry::Deploy => b"no constructor `",
+        Entry::Call => b"no function `",
+    };
+    [text, signature, b"`"].concat()
 }
 
 /// Serves one call from the runtime.
 #[cfg(target_arch = "wasm32")]
 pub fn serve<C: Contract>(entry: Entry) {
-    let signature = crate::host::function();
-    let arguments = crate::host::arguments();
+    use crate::host;
+    let signature = host::function();
+    let arguments = host::arguments();
     match C::dispatch(entry, &signature, &arguments) {
-        Ok(output) => crate::host::output(&output),
-        Err(text) => crate::host::fail(&text),
+        Ok(output) => host::output(&output),
+        Err(Failure::NoFunction) => host::fail(&no_function(entry, &signature)),
+        Err(Failure::Arguments(error)) => crate::failure::fail(format_args!("{error}")),
+        Err(Failure::Text(text)) => host::fail(text.as_bytes()),
     }
 }

@@ -53,7 +53,7 @@ pub fn output(bytes: &[u8]) {
     unsafe { enigma::output(bytes.as_ptr(), bytes.len()) }
 }
 
-pub fn fail(text: &str) -> ! {
+pub fn fail(text: &[u8]) -> ! {
     // SAFETY: the runtime only reads the text, then ends the call.
     unsafe { enigma::fail(text.as_ptr(), text.len()) }
 }

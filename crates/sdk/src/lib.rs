@@ -112,6 +112,7 @@ extern crate self as enigma_sdk;
 pub mod abi;
 mod contract;
 pub mod describe;
+mod failure;
 mod storage;
 mod types;
 mod u256;
@@ -126,7 +127,7 @@ use testing as host;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
-pub use contract::{Contract, Entry};
+pub use contract::{Contract, Entry, Failure};
 pub use enigma_sdk_macros::{contract, state};
 pub use storage::{Field, List, Map, Stored, Value};
 pub use types::{Address, Bytes, Bytes32, FixedBytes};
@@ -152,8 +153,8 @@ pub mod prelude {
 pub mod macro_support {
     #[cfg(target_arch = "wasm32")]
     pub use crate::contract::serve;
-    pub use crate::contract::{decode_arguments, no_function};
-    pub use alloc::{string::String, vec::Vec};
+    pub use crate::failure::fail;
+    pub use alloc::vec::Vec;
 }
 
 /// Who signed the task on Ethereum.
@@ -221,7 +222,7 @@ pub fn gas_left() -> u64 {
 
 /// Stops the call: the state stays as it was, and the caller reads the text.
 pub fn fail(text: &str) -> ! {
-    host::fail(text)
+    host::fail(text.as_bytes())
 }
 
 /// Stops the call with a text for the caller unless a condition holds.
@@ -235,18 +236,15 @@ pub fn fail(text: &str) -> ! {
 macro_rules! ensure {
     ($condition:expr, $text:literal $(,)?) => {
         if !$condition {
-            $crate::fail(&$crate::__format!($text))
+            $crate::macro_support::fail(::core::format_args!($text))
         }
     };
     ($condition:expr, $text:literal, $($arguments:tt)+) => {
         if !$condition {
-            $crate::fail(&$crate::__format!($text, $($arguments)+))
+            $crate::macro_support::fail(::core::format_args!($text, $($arguments)+))
         }
     };
 }
-
-#[doc(hidden)]
-pub use alloc::format as __format;
 
 #[cfg(test)]
 mod tests {

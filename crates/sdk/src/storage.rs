@@ -5,8 +5,8 @@
 //! Keys: a [`Value`] lies under its field's name; an entry of a [`Map`] or [`List`] under the name, a zero byte and the
 //! encoded key. Renaming a field therefore leaves its old content behind.
 
+use crate::failure::fail;
 use crate::host;
-use alloc::format;
 use alloc::vec::Vec;
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
@@ -231,7 +231,7 @@ fn read<T: BorshDeserialize>(name: &'static str, key: &[u8]) -> Option<T> {
     let bytes = host::state_get(key)?;
     match T::try_from_slice(&bytes) {
         Ok(value) => Some(value),
-        Err(_) => host::fail(&format!("`{name}` holds a value of another type")),
+        Err(_) => fail(format_args!("`{name}` holds a value of another type")),
     }
 }
 
@@ -243,7 +243,7 @@ fn write<T: BorshSerialize>(key: &[u8], value: &T) {
 
 fn encode<T: BorshSerialize>(value: &T, out: &mut Vec<u8>) {
     if value.serialize(out).is_err() {
-        host::fail("a value cannot be encoded");
+        fail(format_args!("a value cannot be encoded"));
     }
 }
 

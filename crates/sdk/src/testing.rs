@@ -29,10 +29,10 @@
 //! ```
 
 use crate::abi::{self, Abi};
-use crate::contract::{Contract, Entry};
+use crate::contract::{Contract, Entry, Failure, no_function};
 use crate::{Address, Bytes32};
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use sha3::{Digest, Keccak256};
@@ -133,7 +133,11 @@ impl<T: Abi> EncodeArguments for T {
 fn run<C: Contract>(entry: Entry, signature: &str, arguments: &[u8]) -> Result<Vec<u8>, String> {
     let before = with(|runtime| runtime.state.clone());
     let result = match catch_unwind(AssertUnwindSafe(|| C::dispatch(entry, signature.as_bytes(), arguments))) {
-        Ok(result) => result,
+        Ok(result) => result.map_err(|failure| match failure {
+            Failure::NoFunction => String::from_utf8_lossy(&no_function(entry, signature.as_bytes())).into_owned(),
+            Failure::Arguments(error) => error.to_string(),
+            Failure::Text(text) => text,
+        }),
         Err(panic) => Err(match panic.downcast::<String>() {
             Ok(text) => *text,
             Err(panic) => match panic.downcast::<&'static str>() {
@@ -150,8 +154,8 @@ fn run<C: Contract>(entry: Entry, signature: &str, arguments: &[u8]) -> Result<V
 
 // What `imports.rs` offers when compiled for the runtime.
 
-pub(crate) fn fail(text: &str) -> ! {
-    panic!("{text}")
+pub(crate) fn fail(text: &[u8]) -> ! {
+    panic!("{}", String::from_utf8_lossy(text))
 }
 
 pub(crate) fn state_get(key: &[u8]) -> Option<Vec<u8>> {

@@ -81,6 +81,13 @@ impl From<&[u8]> for Bytes {
     }
 }
 
+/// The same as through a reader, in much less code.
+pub(crate) fn read_array<const N: usize>(bytes: &mut &[u8]) -> io::Result<[u8; N]> {
+    let (array, rest) = bytes.split_first_chunk().ok_or(io::ErrorKind::InvalidData)?;
+    *bytes = rest;
+    Ok(*array)
+}
+
 impl BorshSerialize for Address {
     fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
         writer.write_all(&self.0)
@@ -90,6 +97,10 @@ impl BorshSerialize for Address {
 impl BorshDeserialize for Address {
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         Ok(Address(BorshDeserialize::deserialize_reader(reader)?))
+    }
+
+    fn deserialize(bytes: &mut &[u8]) -> io::Result<Self> {
+        read_array(bytes).map(Address)
     }
 }
 
@@ -102,6 +113,10 @@ impl<const N: usize> BorshSerialize for FixedBytes<N> {
 impl<const N: usize> BorshDeserialize for FixedBytes<N> {
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         Ok(FixedBytes(BorshDeserialize::deserialize_reader(reader)?))
+    }
+
+    fn deserialize(bytes: &mut &[u8]) -> io::Result<Self> {
+        read_array(bytes).map(FixedBytes)
     }
 }
 

@@ -34,12 +34,21 @@ impl U256 {
 
     /// The number that 32 bytes mean, most significant byte first.
     pub fn from_be_bytes(bytes: [u8; 32]) -> U256 {
-        U256(Inner::from_be_bytes(bytes))
+        let limb = |i: usize| {
+            let mut limb = [0; 8];
+            limb.copy_from_slice(&bytes[i..i + 8]);
+            u64::from_be_bytes(limb)
+        };
+        U256(Inner::from_limbs([limb(24), limb(16), limb(8), limb(0)]))
     }
 
     /// The number as 32 bytes, most significant byte first.
     pub fn to_be_bytes(self) -> [u8; 32] {
-        self.0.to_be_bytes()
+        let mut bytes = [0; 32];
+        for (place, limb) in bytes.chunks_exact_mut(8).zip(self.0.as_limbs().iter().rev()) {
+            place.copy_from_slice(&limb.to_be_bytes());
+        }
+        bytes
     }
 
     /// Whether this is 0.
@@ -215,6 +224,10 @@ impl BorshSerialize for U256 {
 impl BorshDeserialize for U256 {
     fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
         Ok(U256::from_be_bytes(BorshDeserialize::deserialize_reader(reader)?))
+    }
+
+    fn deserialize(bytes: &mut &[u8]) -> io::Result<Self> {
+        crate::types::read_array(bytes).map(U256::from_be_bytes)
     }
 }
 

@@ -1,0 +1,52 @@
+//! Stopping a call with a text.
+
+use crate::host;
+use core::fmt::{self, Write};
+
+/// Longer texts that are put together from parts are cut.
+const MAX_TEXT_BYTES: usize = 512;
+
+/// Stops the call with a text, without the heap: the reason may be that there is no memory left.
+#[cold]
+pub fn fail(text: fmt::Arguments<'_>) -> ! {
+    if let Some(text) = text.as_str() {
+        host::fail(text.as_bytes());
+    }
+    let mut written = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
+    // An error only says that the text was cut.
+    let _ = written.write_fmt(text);
+    host::fail(written.bytes.get(..written.length).unwrap_or_default())
+}
+
+struct Text {
+    bytes: [u8; MAX_TEXT_BYTES],
+    length: usize,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut end = text.len().min(MAX_TEXT_BYTES.saturating_sub(self.length));
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        for (space, byte) in self.bytes.iter_mut().skip(self.length).zip(text.bytes().take(end)) {
+            *space = byte;
+        }
+        self.length += end;
+        if end == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let mut text = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
+        assert_eq!(write!(text, "{}", "x".repeat(MAX_TEXT_BYTES - 3)), Ok(()));
+        assert_eq!(write!(text, "é"), Ok(()));
+        assert_eq!(write!(text, "é"), Err(fmt::Error));
+        assert_eq!(text.length, MAX_TEXT_BYTES - 1);
+    }
+}
