@@ -20,10 +20,10 @@ build: setup ## build the programs and the example secret contracts
 	@cargo build --bins
 
 demo: build ## play the millionaires' problem on a development network and show who saw what
-	@$(ENIGMA) demo
+	@"$(ENIGMA)" demo
 
 devnet: build ## start a development network and keep it running until Ctrl-C
-	@$(ENIGMA) devnet
+	@"$(ENIGMA)" devnet
 
 test: ## check everything: formatting, rules, lints, contracts, vectors, tests with real processes, documentation
 	@cargo xtask test

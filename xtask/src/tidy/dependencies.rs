@@ -172,3 +172,45 @@ impl TrustedBase {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_known_arrows_are_allowed() {
+        let check = |from: &str, to: &str, kind: Value| {
+            let mut problems = Vec::new();
+            let dependencies = json!([
+                { "name": to, "path": "somewhere", "kind": kind },
+                { "name": "serde", "kind": null },
+            ]);
+            let package = json!({ "name": from, "manifest_path": "Cargo.toml", "dependencies": dependencies });
+            arrows(&json!({ "packages": [package] }), &mut problems);
+            problems.len()
+        };
+        assert_eq!(check("enigma-cli", "enigma-node", Value::Null), 0);
+        assert_eq!(check("enigma-node", "enigma-enclave", Value::Null), 1);
+        assert_eq!(check("enigma-node", "enigma-enclave", json!("build")), 1);
+        assert_eq!(check("enigma-node", "enigma-enclave", json!("dev")), 0);
+        assert_eq!(check("enigma-new", "enigma-protocol", Value::Null), 1);
+    }
+
+    #[test]
+    fn the_trusted_base_neither_grows_nor_shrinks_silently() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let accepted = TrustedBase { linked: set(&["a", "b"]), build_time: set(&["c"]) };
+        let file = File { path: TRUSTED_LIST.into(), bytes: 0, text: Some(accepted.listing()) };
+        let check = |linked: &[&str], build_time: &[&str]| {
+            let mut problems = Vec::new();
+            let resolved = TrustedBase { linked: set(linked), build_time: set(build_time) };
+            resolved.compare(std::slice::from_ref(&file), &mut problems);
+            problems.len()
+        };
+        assert_eq!(check(&["a", "b"], &["c"]), 0);
+        assert_eq!(check(&["a", "b", "d"], &["c"]), 1);
+        assert_eq!(check(&["a"], &["c"]), 1);
+        assert_eq!(check(&["a", "b", "c"], &[]), 2);
+    }
+}
