@@ -199,7 +199,7 @@ impl Function {
             {
                 const FUNCTION: &::enigma_sdk::describe::Function = &<#contract as ::enigma_sdk::Contract>::FUNCTIONS[#index];
                 const SIGNATURE: [u8; ::enigma_sdk::describe::signature_length(FUNCTION)] = ::enigma_sdk::describe::signature(FUNCTION);
-                if entry == ::enigma_sdk::Entry::#entry && signature == SIGNATURE.as_slice() {
+                if entry == ::enigma_sdk::Entry::#entry && signature == &SIGNATURE[..] {
                     let (#(#names,)*) = ::enigma_sdk::abi::decode::<(#(#types,)*)>(arguments)?;
                     #[allow(unused_mut)]
                     let mut contract = <#contract as ::core::default::Default>::default();
@@ -313,5 +313,113 @@ fn generate(block: &ItemImpl, functions: &[Function]) -> TokenStream {
             static ABI: [u8; <#contract as ::enigma_sdk::Contract>::ABI_JSON.len()] =
                 ::enigma_sdk::describe::bytes(<#contract as ::enigma_sdk::Contract>::ABI_JSON);
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The macro's error for a block, which must say what to write.
+    #[track_caller]
+    fn check(block: TokenStream, expected: &str) {
+        assert_eq!(expand(TokenStream::new(), block).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn errors_say_what_to_write() {
+        check(
+            quote! { struct A; },
+            "write `#[enigma_sdk::contract]` on the `impl` block with the contract's functions",
+        );
+        check(
+            quote! { impl Clone for A { #[call] fn f(&self) {} } },
+            "write the contract's functions in an `impl` block of their own, not in that of a trait",
+        );
+        check(quote! { impl<T> A<T> {} }, "write a contract without generics or lifetimes");
+        check(
+            quote! { impl A { fn f(&self) {} } },
+            "write `#[call]` on the functions that can be called: this contract has none",
+        );
+        check(
+            quote! { impl A { #[constructor] fn f(&mut self) {} #[constructor] fn g(&mut self) {} } },
+            "write one `#[constructor]`: a contract is deployed in one way",
+        );
+        check(
+            quote! { impl A { #[constructor] fn f(&self) {} } },
+            "write `&mut self`: a constructor sets up the state",
+        );
+        check(
+            quote! { impl A { #[call] #[constructor] fn f(&mut self) {} } },
+            "write either `#[call]` or `#[constructor]`, once",
+        );
+        check(
+            quote! { impl A { #[call(view)] fn f(&self) {} } },
+            "write `#[call]` or `#[constructor]`: they take no options",
+        );
+    }
+
+    #[test]
+    fn errors_about_functions() {
+        #[track_caller]
+        fn function(function: TokenStream, expected: &str) {
+            check(quote! { impl A { #[call] #function } }, expected);
+        }
+        function(
+            quote! { fn f(a: u8) {} },
+            "write `&self` (to read the state) or `&mut self` (to change it) as the first argument",
+        );
+        function(quote! { fn f(self) {} }, "write `&self` to read the state, `&mut self` to change it");
+        function(
+            quote! { async fn f(&self) {} },
+            "write a plain `fn`: a contract runs from beginning to end without waiting",
+        );
+        function(
+            quote! { fn f<T>(&self, a: T) {} },
+            "write concrete types: a function with generics has no Solidity signature",
+        );
+        function(
+            quote! { fn f(&self, (a, b): (u8, u8)) {} },
+            "write a name: it becomes part of the contract's interface",
+        );
+        function(quote! { fn f(&self, a: &str) {} }, "write `String`: values come in and go out whole");
+        function(
+            quote! { fn f(&self, a: &[u8]) {} },
+            "write `Vec<T>` (or `Bytes` for bytes): values come in and go out whole",
+        );
+        function(quote! { fn f(&self, a: &U256) {} }, "write the type without `&`: values come in and go out whole");
+        function(
+            quote! { fn f(&self) -> f64 {} },
+            "write an integer, such as `U256` in a small unit: contracts have no floating point numbers",
+        );
+        function(
+            quote! { fn f(&self, a: usize) {} },
+            "write `u32`, `u64` or `U256`: the size of `usize` depends on the machine",
+        );
+        function(
+            quote! { fn f(&self) -> Option<u8> {} },
+            "write a tuple such as `(bool, T)`: Solidity has no optional values",
+        );
+        function(quote! { fn f(&self, a: ()) {} }, "leave this out: an empty tuple has no Solidity type");
+        let many = (0..13).map(|i| Ident::new(&format!("a{i}"), Span::call_site()));
+        function(
+            quote! { fn f(&self, #(#many: u8),*) {} },
+            "write at most 12 arguments; several can share one as a tuple",
+        );
+    }
+
+    #[test]
+    fn every_error_is_shown_at_once() {
+        let block = quote! { impl A { #[call] fn f() {} #[call] fn g(&self, a: &str) {} } };
+        assert_eq!(expand(TokenStream::new(), block).unwrap_err().into_iter().count(), 2);
+    }
+
+    #[test]
+    fn unmarked_functions_stay_internal() {
+        let expanded = expand(TokenStream::new(), quote! { impl A { #[call] fn f(&self) {} fn hidden<T>(a: &T) {} } });
+        let expanded = expanded.unwrap().to_string();
+        assert!(expanded.contains("name : \"f\""));
+        assert!(!expanded.contains("\"hidden\""));
+        assert!(!expanded.contains("# [call]"));
     }
 }

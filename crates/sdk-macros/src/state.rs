@@ -41,7 +41,6 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
         }
     };
     Ok(quote! {
-        #[derive(Debug)]
         #state
 
         /// The contract's state as it is stored.
@@ -51,4 +50,23 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_to_write() {
+        #[track_caller]
+        fn check(item: TokenStream, expected: &str) {
+            assert_eq!(expand(TokenStream::new(), item).unwrap_err().to_string(), expected);
+        }
+        check(quote! { enum A {} }, "write `#[enigma_sdk::state]` on the struct that holds the contract's state");
+        check(quote! { struct A<T> { a: Value<T> } }, "write a state without generics or lifetimes");
+        check(
+            quote! { struct A(Value<u8>); },
+            "write fields with names, such as `{ owner: Value<Address> }`: each is kept under its name",
+        );
+    }
 }

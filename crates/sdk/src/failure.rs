@@ -3,8 +3,8 @@
 use crate::host;
 use core::fmt::{self, Write};
 
-/// Longer texts that are put together from parts are cut.
-const MAX_TEXT_BYTES: usize = 512;
+/// The runtime takes no longer text. (Texts that need not be put together are passed on whole, and cut by the runtime.)
+const MAX_TEXT_BYTES: usize = 1024;
 
 /// Stops the call with a text, without the heap: the reason may be that there is no memory left.
 #[cold]

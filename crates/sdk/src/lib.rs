@@ -67,7 +67,7 @@
 //! |---|---|
 //! | `bool`, `u8` … `u128`, `i8` … `i128`, [`U256`] | `bool`, `uint8` … `uint128`, `int8` … `int128`, `uint256` |
 //! | [`Address`], [`Bytes32`], [`FixedBytes<N>`](FixedBytes) | `address`, `bytes32`, `bytesN` |
-//! | [`String`](prelude::String), [`Bytes`] | `string`, `bytes` |
+//! | `String`, [`Bytes`] | `string`, `bytes` |
 //! | `Vec<T>`, `[T; N]`, `(T, U)` | `T[]`, `T[N]`, `(T,U)` |
 //!
 //! A function takes `&self` if it only reads the state (the ABI calls it `view`) and `&mut self` if it changes it. It

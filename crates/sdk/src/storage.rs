@@ -14,7 +14,8 @@ use core::marker::PhantomData;
 
 /// What a field of the state, or a key of a map, can hold.
 ///
-/// Implemented for everything that has Borsh's encoding.
+/// Implemented for everything that has Borsh's encoding. For a struct of your own, add `borsh` with its feature `derive` to the
+/// dependencies and derive `BorshSerialize` and `BorshDeserialize`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be kept in a contract's state",
     note = "write an integer, bool, U256, Address, String, Bytes, FixedBytes<N>, a Vec, Option or tuple of these, or implement `borsh::BorshSerialize` and `borsh::BorshDeserialize`"
@@ -49,7 +50,7 @@ pub struct Value<T> {
     holds: PhantomData<fn() -> T>,
 }
 
-impl<T> Field for Value<T> {
+impl<T: Stored> Field for Value<T> {
     fn at(name: &'static str) -> Self {
         Value { name, holds: PhantomData }
     }
@@ -101,7 +102,7 @@ pub struct Map<K, V> {
     holds: PhantomData<fn() -> (K, V)>,
 }
 
-impl<K, V> Field for Map<K, V> {
+impl<K: Stored, V: Stored> Field for Map<K, V> {
     fn at(name: &'static str) -> Self {
         Map { name, holds: PhantomData }
     }
@@ -154,7 +155,7 @@ pub struct List<T> {
     holds: PhantomData<fn() -> T>,
 }
 
-impl<T> Field for List<T> {
+impl<T: Stored> Field for List<T> {
     fn at(name: &'static str) -> Self {
         List { name, holds: PhantomData }
     }

@@ -2,6 +2,10 @@
 //!
 //! Everybody adds themselves with what they own. The contract answers a single question, who owns most. Nothing it
 //! returns depends on the amounts in any other way.
+//!
+//! It is an example, and trusts the people who use it: anybody can add anybody, and who adds a person again and again with
+//! other amounts learns from the answers what the richest owns. A contract for strangers would take the address from
+//! `caller()`, take it once, and answer once everybody is there.
 #![no_std]
 
 use enigma_sdk::prelude::*;
