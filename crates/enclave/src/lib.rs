@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The trusted state machines: what runs inside the TEE.
+//!
+//! [`Worker`] executes the tasks of secret contracts; [`KeyManager`] holds the share from which every key is derived. Each is a
+//! function from one JSON frame to one JSON frame (`handle`), usable from several threads, and asks two services in the middle
+//! of its work: the [`Tee`] and the [`Store`].
+//!
+//! Invariants:
+//! * No frame ends the process, and every frame has one reply.
+//! * Plaintexts, state and keys leave only encrypted for whom they are meant; no error text holds any of them.
+//! * A record is executed once and in its order; the same record again gives the stored bytes.
+//! * Code, delta, outcome and head of a contract are one atomic commit. What is in memory changes after it.
+//! * A key is installed only from an answer that a configured key manager signed, for a request that this run made.
+//!
+//! Deliberately absent: IO, threads and clocks; knowledge of Ethereum beyond what requests carry (proofs of records and
+//! headers are not part of this version, so a host can present records that Ethereum does not have); protection against an
+//! old store being put back.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)
+)]
+
+mod authentic;
+mod dprf;
+mod error;
+mod identity;
+mod store;
+mod tee;
+
+pub use error::{InvalidAnswer, OpenError};
+pub use identity::{Identity, identity};
+pub use store::{Store, StoreError, Write};
+pub use tee::{Tee, TeeError};
