@@ -11,8 +11,10 @@ struct Generator {
     file: &'static str,
 }
 
-const GENERATORS: &[Generator] =
-    &[Generator { package: "enigma-protocol", example: "vectors", file: "spec/vectors/ledger.json" }];
+const GENERATORS: &[Generator] = &[
+    Generator { package: "enigma-protocol", example: "vectors", file: "spec/vectors/ledger.json" },
+    Generator { package: "enigma-attestation", example: "vectors", file: "spec/vectors/attestation.json" },
+];
 
 impl Generator {
     fn print(&self, workspace: &Workspace) -> Result<String> {
