@@ -20,6 +20,8 @@ interface Vm {
     function addr(uint256 privateKey) external pure returns (address);
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function prank(address sender) external;
+    function startPrank(address sender) external;
+    function stopPrank() external;
     function roll(uint256 blockNumber) external;
     function warp(uint256 timestamp) external;
     function prevrandao(bytes32 value) external;
