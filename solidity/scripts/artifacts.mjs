@@ -36,7 +36,6 @@ if (outdated.length > 0) {
 function checkFoundrySettings() {
   const text = readFileSync(join(projectRoot, "foundry.toml"), "utf8");
   const expected = [
-    `via_ir = ${settings.viaIR}`,
     `evm_version = "${settings.evmVersion}"`,
     `optimizer = ${settings.optimizer.enabled}`,
     `optimizer_runs = ${settings.optimizer.runs}`,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IDevelopmentVerifier} from "./interfaces/IDevelopmentVerifier.sol";
 import {IEvidenceVerifier} from "./interfaces/IEvidenceVerifier.sol";
 import {Preimages} from "./libraries/Preimages.sol";
 import {Signatures} from "./libraries/Signatures.sol";
@@ -11,28 +12,13 @@ import {Signatures} from "./libraries/Signatures.sol";
 /// @dev Layout, packed, integers big-endian: version 1 | platform 1 | configHash 32 | role 1 | signer 20 | purpose 1 |
 /// purposeKeyHash 32 | blockHash 32 | measurement 32 | hardwareId 32 | tcbLevel 2 | debug 1 | platformKey 20 |
 /// notBefore 8 | notAfter 8 | rootSignature 65 | quoteSignature 65.
-contract DevelopmentVerifier is IEvidenceVerifier {
+contract DevelopmentVerifier is IDevelopmentVerifier {
     uint256 private constant LENGTH = 353;
     uint8 private constant VERSION = 1;
     uint8 private constant PLATFORM_SIMULATION = 0;
 
-    /// @notice Address of the key that certifies simulated platforms.
+    /// @inheritdoc IDevelopmentVerifier
     address public immutable ROOT;
-
-    /// @notice The evidence is not of the one length that exists.
-    error WrongLength(uint256 given, uint256 expected);
-    /// @notice The evidence has another version than 1.
-    error UnknownVersion(uint8 version);
-    /// @notice The evidence comes from another kind of platform.
-    error WrongPlatform(uint8 platform);
-    /// @notice The enclave could be debugged: its memory is open.
-    error DebugEnclave(uint8 debug);
-    /// @notice The platform's certificate is not valid at `time`.
-    error CertificateNotValid(uint64 notBefore, uint64 notAfter, uint256 time);
-    /// @notice Another key than the root certified the platform.
-    error UnknownRoot(address signer, address root);
-    /// @notice Another key than the certified platform's signed the quote.
-    error WrongQuoteSignature(address signer, address platformKey);
 
     /// @param root address of the development root
     constructor(address root) {

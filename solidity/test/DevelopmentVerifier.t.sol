@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {DevelopmentVerifier} from "../src/DevelopmentVerifier.sol";
+import {IDevelopmentVerifier} from "../src/interfaces/IDevelopmentVerifier.sol";
 import {IEvidenceVerifier} from "../src/interfaces/IEvidenceVerifier.sol";
 import {EnigmaTest} from "./support/EnigmaTest.sol";
 import {Evidence} from "./support/Evidence.sol";
@@ -34,40 +34,40 @@ contract DevelopmentVerifierTest is EnigmaTest {
 
     function test_refuses_other_lengths_versions_and_platforms() public {
         bytes memory evidence = Evidence.encode(_parts());
-        _refuse(abi.encodePacked(evidence, uint8(0)), DevelopmentVerifier.WrongLength.selector);
-        _refuse("", DevelopmentVerifier.WrongLength.selector);
+        _refuse(abi.encodePacked(evidence, uint8(0)), IDevelopmentVerifier.WrongLength.selector);
+        _refuse("", IDevelopmentVerifier.WrongLength.selector);
         evidence[0] = 0x02;
-        _refuse(evidence, DevelopmentVerifier.UnknownVersion.selector);
+        _refuse(evidence, IDevelopmentVerifier.UnknownVersion.selector);
         evidence[0] = 0x01;
         evidence[1] = 0x01;
-        _refuse(evidence, DevelopmentVerifier.WrongPlatform.selector);
+        _refuse(evidence, IDevelopmentVerifier.WrongPlatform.selector);
     }
 
     function test_refuses_debug_enclaves() public {
         Evidence.Parts memory parts = _parts();
         parts.debug = 1;
-        _refuse(Evidence.encode(parts), DevelopmentVerifier.DebugEnclave.selector);
+        _refuse(Evidence.encode(parts), IDevelopmentVerifier.DebugEnclave.selector);
     }
 
     function test_refuses_an_unknown_root() public {
         Evidence.Parts memory parts = _parts();
         parts.rootKey = STRANGER_KEY;
-        _refuse(Evidence.encode(parts), DevelopmentVerifier.UnknownRoot.selector);
+        _refuse(Evidence.encode(parts), IDevelopmentVerifier.UnknownRoot.selector);
     }
 
     function test_refuses_a_quote_of_another_platform() public {
         Evidence.Parts memory parts = _parts();
         parts.quoteKey = STRANGER_KEY;
-        _refuse(Evidence.encode(parts), DevelopmentVerifier.WrongQuoteSignature.selector);
+        _refuse(Evidence.encode(parts), IDevelopmentVerifier.WrongQuoteSignature.selector);
     }
 
     function test_refuses_certificates_outside_of_their_time() public {
         Evidence.Parts memory parts = _parts();
         bytes memory evidence = Evidence.encode(parts);
         vm.warp(parts.notBefore - 1);
-        _refuse(evidence, DevelopmentVerifier.CertificateNotValid.selector);
+        _refuse(evidence, IDevelopmentVerifier.CertificateNotValid.selector);
         vm.warp(parts.notAfter + 1);
-        _refuse(evidence, DevelopmentVerifier.CertificateNotValid.selector);
+        _refuse(evidence, IDevelopmentVerifier.CertificateNotValid.selector);
         vm.warp(parts.notBefore);
         verifier.verify(evidence);
         vm.warp(parts.notAfter);
@@ -75,13 +75,13 @@ contract DevelopmentVerifierTest is EnigmaTest {
     }
 
     function test_a_verifier_with_another_root_refuses_development_evidence() public {
-        verifier = new DevelopmentVerifier(address(0xC0FFEE));
-        _refuse(Evidence.encode(_parts()), DevelopmentVerifier.UnknownRoot.selector);
+        verifier = _newVerifier(address(0xC0FFEE));
+        _refuse(Evidence.encode(_parts()), IDevelopmentVerifier.UnknownRoot.selector);
         // A zero root does not turn broken signatures into genuine ones.
-        verifier = new DevelopmentVerifier(address(0));
+        verifier = _newVerifier(address(0));
         bytes memory evidence = Evidence.encode(_parts());
         evidence[287] = 0x00; // v of the root's signature
-        _refuse(evidence, DevelopmentVerifier.UnknownRoot.selector);
+        _refuse(evidence, IDevelopmentVerifier.UnknownRoot.selector);
     }
 
     function _parts() private view returns (Evidence.Parts memory) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Enigma} from "../src/Enigma.sol";
 import {IEnigma} from "../src/interfaces/IEnigma.sol";
 import {EnigmaTest} from "./support/EnigmaTest.sol";
 import {Evidence} from "./support/Evidence.sol";
@@ -292,13 +291,21 @@ contract RegistryTest is EnigmaTest {
     }
 
     function _refuseNetwork(IEnigma.Policy memory policy, string memory reason) private {
-        IEnigma.KeyManager[] memory set = _keyManagerSet();
-        vm.expectRevert(abi.encodeWithSelector(InvalidConfiguration.selector, reason));
-        new Enigma(token, verifier, set, 2, bytes32(0), new bytes32[](0), policy);
+        _expectConfigurationRefused(reason);
+        this.newEnigma(_keyManagerSet(), 2, policy);
     }
 
     function _refuseKeyManagerSet(IEnigma.KeyManager[] memory set, uint256 threshold, string memory reason) private {
+        _expectConfigurationRefused(reason);
+        this.newEnigma(set, threshold, _policy());
+    }
+
+    /// @dev External, so that the refusal is the next call's.
+    function newEnigma(IEnigma.KeyManager[] memory set, uint256 threshold, IEnigma.Policy memory policy) external {
+        _newEnigma(set, threshold, policy);
+    }
+
+    function _expectConfigurationRefused(string memory reason) private {
         vm.expectRevert(abi.encodeWithSelector(InvalidConfiguration.selector, reason));
-        new Enigma(token, verifier, set, threshold, bytes32(0), new bytes32[](0), _policy());
     }
 }

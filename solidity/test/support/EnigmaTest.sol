@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {DevelopmentVerifier} from "../../src/DevelopmentVerifier.sol";
-import {Enigma} from "../../src/Enigma.sol";
-import {EnigmaToken} from "../../src/EnigmaToken.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {IEnigma} from "../../src/interfaces/IEnigma.sol";
+import {IEvidenceVerifier} from "../../src/interfaces/IEvidenceVerifier.sol";
 import {IEnigmaErrors} from "../../src/interfaces/IEnigmaErrors.sol";
 import {Preimages} from "../../src/libraries/Preimages.sol";
 import {TypedData} from "../../src/libraries/TypedData.sol";
 import {Evidence} from "./Evidence.sol";
 import {vm} from "./Vm.sol";
 import {WorkerTree} from "./WorkerTree.sol";
+
+/// @dev What tests use of the token.
+interface IToken is IERC20Metadata, IERC20Permit {}
 
 /// @dev A network with three key managers (two of them enough), one worker in epoch 1, and users with deposits; and what
 /// stands in for nodes and enclaves: it keeps the preimages of records, and makes and signs batches.
@@ -47,9 +50,9 @@ abstract contract EnigmaTest is IEnigmaErrors {
         bytes signature;
     }
 
-    EnigmaToken internal token;
-    DevelopmentVerifier internal verifier;
-    Enigma internal enigma;
+    IToken internal token;
+    IEvidenceVerifier internal verifier;
+    IEnigma internal enigma;
     address internal workerSigner;
     uint256[] internal keyManagerKeys;
     mapping(bytes32 sc => IEnigma.RecordPreimage[]) private _openRecords;
@@ -58,8 +61,8 @@ abstract contract EnigmaTest is IEnigmaErrors {
         vm.roll(1000);
         vm.warp(1_800_000_000);
         vm.prevrandao(keccak256("prevrandao"));
-        token = new EnigmaToken();
-        verifier = new DevelopmentVerifier(vm.addr(Evidence.ROOT_KEY));
+        token = IToken(_create("EnigmaToken", ""));
+        verifier = _newVerifier(vm.addr(Evidence.ROOT_KEY));
         _makeKeyManagers();
         enigma = _newEnigma(_policy());
         workerSigner = vm.addr(WORKER_KEY);
@@ -89,10 +92,34 @@ abstract contract EnigmaTest is IEnigmaErrors {
         });
     }
 
-    function _newEnigma(IEnigma.Policy memory policy) internal returns (Enigma) {
+    function _newEnigma(IEnigma.Policy memory policy) internal returns (IEnigma) {
+        return _newEnigma(_keyManagerSet(), 2, policy);
+    }
+
+    function _newEnigma(IEnigma.KeyManager[] memory set, uint256 threshold, IEnigma.Policy memory policy)
+        internal
+        returns (IEnigma)
+    {
         bytes32[] memory measurements = new bytes32[](1);
         measurements[0] = MEASUREMENT;
-        return new Enigma(token, verifier, _keyManagerSet(), 2, bytes32(0), measurements, policy);
+        bytes memory arguments = abi.encode(token, verifier, set, threshold, bytes32(0), measurements, policy);
+        return IEnigma(_create("Enigma", arguments));
+    }
+
+    function _newVerifier(address root) internal returns (IEvidenceVerifier) {
+        return IEvidenceVerifier(_create("DevelopmentVerifier", abi.encode(root)));
+    }
+
+    /// @dev Tests know the contracts by their interfaces, so that changing a contract recompiles no test.
+    function _create(string memory name, bytes memory arguments) private returns (address made) {
+        bytes memory code = bytes.concat(vm.getCode(string.concat(name, ".sol:", name)), arguments);
+        assembly ("memory-safe") {
+            made := create(0, add(code, 32), mload(code))
+            if iszero(made) {
+                returndatacopy(mload(0x40), 0, returndatasize())
+                revert(mload(0x40), returndatasize())
+            }
+        }
     }
 
     function _keyManagerSet() internal view returns (IEnigma.KeyManager[] memory set) {

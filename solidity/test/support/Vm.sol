@@ -42,6 +42,7 @@ interface Vm {
     function assertEq(bool left, bool right, string calldata what) external pure;
     function assertTrue(bool condition, string calldata what) external pure;
     function assertLe(uint256 left, uint256 right, string calldata what) external pure;
+    function getCode(string calldata name) external view returns (bytes memory);
     function exists(string calldata path) external view returns (bool);
     function readFile(string calldata path) external view returns (string memory);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
