@@ -1,11 +1,8 @@
 //! Every bound of the runtime, with its reason. `spec/runtime.md` repeats the ones that a contract can meet.
 
-/// Bytes of a WebAssembly page.
-pub const PAGE_BYTES: u32 = 65_536;
-
 /// preCode: an ordinary contract has 10 to 200 KB, and nodes store and forward it.
 pub const MAX_PRE_CODE_BYTES: usize = 1 << 20;
-/// exeCode: instrumentation adds a third to ordinary code; code that grows more than fourfold is made of branches only.
+/// exeCode: instrumentation adds two thirds to ordinary code; code that grows more than fourfold is made of branches only.
 pub const MAX_EXE_CODE_BYTES: usize = 4 << 20;
 
 /// Pages of linear memory (64 MiB): many contracts run in one enclave at once. Also the maximum of a module that states none.
@@ -22,6 +19,10 @@ pub const MAX_IMPORTS: u32 = 64;
 pub const MAX_FUNCTIONS: u32 = 10_000;
 /// Locals of a function without its parameters: every call sets them to zero.
 pub const MAX_LOCALS: u32 = 2_048;
+/// Parameters, locals and operands of a function together, well below what the engine can hold in one frame.
+pub const MAX_FRAME: u32 = 16_384;
+/// Targets of a `br_table`, well below what the engine's parser takes.
+pub const MAX_BRANCH_TARGETS: u32 = 4_096;
 /// Globals.
 pub const MAX_GLOBALS: u32 = 256;
 /// Entries of the one table, and elements of all element segments together: every call sets them up.

@@ -23,6 +23,8 @@ pub(crate) const MEMORY: &str = "memory";
 pub(crate) const FUNCTIONS: [&str; 3] = ["deploy", "call", "enigma_abi_1"];
 /// Functions that instrumentation adds.
 const ADDED_FUNCTIONS: u32 = 2;
+/// A local and operands that instrumentation adds to a function.
+const ADDED_TO_FRAME: u32 = 8;
 /// Exports with this beginning belong to the runtime.
 const RESERVED: &str = "enigma.";
 /// Names in errors are cut to this length.
@@ -393,11 +395,16 @@ pub(crate) fn body<'a>(
         if let Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } = operator {
             check_block(&validator, blockty)?;
         }
+        if let Operator::BrTable { targets } = &operator {
+            at_most("targets of a br_table", targets.len(), limit::MAX_BRANCH_TARGETS)?;
+        }
         calls |= matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
         operands = operands.max(validator.operand_stack_height());
         operators.push((operator, start..reader.original_position()));
     }
     reader.finish()?;
+    let frame = validator.len_locals().saturating_add(operands);
+    at_most("parameters, locals and operands of a function", frame, form.allow(limit::MAX_FRAME, ADDED_TO_FRAME))?;
     *allocations = validator.into_allocations();
     Ok(Body { function, locals, declared_locals, operands, calls, operators })
 }

@@ -4,7 +4,7 @@ use crate::{contract, failure, module, program, run};
 use enigma_runtime::{Program, State, prepare};
 use proptest::prelude::*;
 
-const GAS: u64 = 20_000_000;
+const GAS: u64 = 8_000_000;
 
 #[track_caller]
 fn check_with(fields: &str, call: &str, text: &str) {
@@ -126,20 +126,23 @@ fn meters_cannot_be_named() {
     assert!(prepare(&helper).unwrap_err().to_string().contains("unknown function"));
 }
 
-/// Deep nesting and wide tables are taken or refused, and do not overflow the host's own stack.
+/// The deepest nesting, widest tables and largest frames that are accepted also compile and run.
 #[test]
 fn deep_and_wide_code() {
     let deep = "(block ".repeat(20_000) + &")".repeat(20_000);
     let loops = "(loop ".repeat(20_000) + &")".repeat(20_000);
     let ifs = "(if (i32.const 1) (then ".repeat(5_000) + &"))".repeat(5_000);
-    let table = format!("(block (br_table {} (i32.const 1)))", "0 ".repeat(100_000));
-    for call in [deep, loops, ifs, table] {
-        let _ = prepare(&contract("", &call)).map(|exe_code| Program::load(&exe_code).unwrap());
-    }
-    let operands =
-        contract("", &format!("{} {}", "(i32.const 1) (i32.load8_u)".repeat(50_000), "drop ".repeat(50_000)));
-    if prepare(&operands).is_ok() {
-        assert!(run(&operands, GAS).outcome.is_ok());
+    let table = format!("(block (br_table {} (i32.const 1)))", "0 ".repeat(4_097));
+    let operands = format!("{} {}", "(i32.const 1) (i32.load8_u)".repeat(16_384), "drop ".repeat(16_384));
+    let locals = format!(
+        "(local {}) {} {} {}",
+        "i64 ".repeat(2_048),
+        "(local.get 7) ".repeat(14_335),
+        "(local.set 7 (i64.const 1))",
+        "drop ".repeat(14_335)
+    );
+    for call in [deep, loops, ifs, table, operands, locals] {
+        assert!(run(&contract("", &call), GAS).outcome.is_ok());
     }
 }
 
@@ -182,7 +185,7 @@ fn the_seed_is_accepted() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn garbage(bytes in prop::collection::vec(any::<u8>(), 0..200), module in any::<bool>()) {

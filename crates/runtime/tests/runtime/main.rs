@@ -1,6 +1,7 @@
 //! The runtime from outside: contracts as text, run as a node's enclave runs them.
 
 mod behaviour;
+mod equivalence;
 mod failures;
 mod hostile;
 mod metering;

@@ -176,6 +176,10 @@ fn too_many_of_something() {
     );
     let types = (0..1_001).map(|index| format!("(type $t{index} (func))")).collect::<String>();
     check(&with(&types), "too many types");
+    let operands = format!("(func {} {})", "(i32.const 1) (i32.load8_u)".repeat(16_385), "drop ".repeat(16_385));
+    check(&with(&operands), "too many parameters, locals and operands of a function: 16385");
+    let targets = format!("(func (br_table {} (i32.const 1)))", "0 ".repeat(4_098));
+    check(&with(&targets), "too many targets of a br_table: 4097");
     check(&with(&format!("(func {})", "(local i64 i32)".repeat(30_000))), "too many locals of a function: 2049");
 }
 
