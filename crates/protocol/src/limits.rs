@@ -1,9 +1,9 @@
 //! Bounds on what comes from outside, each with its reason.
 
-/// Largest deployable module. A contract of the SDK takes 10–60 KB; the bound keeps validation under a second.
-pub const MAX_PRE_CODE_BYTES: usize = 2 << 20;
-/// Largest encrypted argument list. Leaves room for documents, and a task still fits one p2p message.
-pub const MAX_ENCRYPTED_ARGS_BYTES: usize = 1 << 20;
+/// Largest deployable module, as the runtime has it. A contract of the SDK takes 10–60 KB.
+pub const MAX_PRE_CODE_BYTES: usize = 1 << 20;
+/// Largest encrypted argument list: the runtime takes 256 KiB, and padding adds at most an eighth.
+pub const MAX_ENCRYPTED_ARGS_BYTES: usize = 300 << 10;
 /// Largest encrypted function signature: a text, padded to one or two size classes.
 pub const MAX_ENCRYPTED_FN_BYTES: usize = 4 << 10;
 /// Largest frame on IPC, RPC and p2p: a deployment in hexadecimal, twice.
