@@ -6,13 +6,12 @@
 
 use crate::{
     error::Refusal,
-    store::{Store, StoreError, Write},
+    store::{KeyValue, Store, StoreError, Write},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::sync::Arc;
 use zeroize::Zeroizing;
 
 const TAG_BYTES: usize = 32;
@@ -20,7 +19,7 @@ const KEY_LABEL: &[u8] = b"enigma/store-mac/1";
 
 /// A store whose values are authenticated.
 pub(crate) struct Authentic<S> {
-    store: Arc<S>,
+    store: S,
     key: Zeroizing<[u8; 32]>,
 }
 
@@ -29,7 +28,7 @@ impl<S: Store> Authentic<S> {
     pub(crate) fn new(store: S, signing_key: &[u8; 32]) -> Option<Self> {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, signing_key).expand(KEY_LABEL, key.as_mut_slice()).ok()?;
-        Some(Self { store: Arc::new(store), key })
+        Some(Self { store, key })
     }
 
     fn mac(&self, key: &[u8], content: &[u8]) -> Option<Hmac<Sha256>> {
@@ -65,9 +64,9 @@ impl<S: Store> Authentic<S> {
         prefix: &[u8],
         from: &[u8],
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Refusal> {
+    ) -> Result<Vec<KeyValue>, Refusal> {
         let values = self.store.scan(prefix, from, limit)?;
-        let open = |(key, value): (Vec<u8>, Vec<u8>)| match self.open(&key, &value) {
+        let open = |(key, value): KeyValue| match self.open(&key, &value) {
             Some(content) if key.starts_with(prefix) => Ok((key, content.to_vec())),
             _ => Err(Refusal::Corrupted(what)),
         };

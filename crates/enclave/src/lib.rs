@@ -22,11 +22,18 @@
 mod authentic;
 mod dprf;
 mod error;
+mod frame;
 mod identity;
+mod key_manager;
+mod network;
+mod ptt;
 mod store;
 mod tee;
+mod worker;
 
 pub use error::{InvalidAnswer, OpenError};
 pub use identity::{Identity, identity};
-pub use store::{Store, StoreError, Write};
+pub use key_manager::KeyManager;
+pub use store::{KeyValue, Store, StoreError, Write};
 pub use tee::{Tee, TeeError};
+pub use worker::Worker;

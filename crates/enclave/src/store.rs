@@ -10,6 +10,9 @@ use enigma_protocol::ScAddress;
 #[error("the store failed: {0}")]
 pub struct StoreError(pub String);
 
+/// A key and its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
 /// One write: a key, and its value or `None` to remove it.
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 
@@ -25,7 +28,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the database does not answer.
-    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<KeyValue>, StoreError>;
 
     /// Makes all writes, atomically and durably.
     ///

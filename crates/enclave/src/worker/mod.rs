@@ -1,0 +1,197 @@
+//! The machine of a worker: executes tasks, keeps their outcomes, signs them.
+
+mod batch;
+mod contracts;
+mod execute;
+mod keys;
+mod reads;
+mod state;
+
+pub(crate) use contracts::lock;
+
+use crate::{
+    authentic::Authentic,
+    error::{OpenError, Refusal},
+    frame::{self, Frame},
+    identity::Keys,
+    network::Network,
+    ptt::{FreshRequest, Pending, Request, valid_addresses},
+    store::Store,
+    tee::Tee,
+};
+use contracts::Contracts;
+use enigma_attestation::{Claims, Purpose, Role};
+use enigma_protocol::{
+    Address, Hash, ScAddress,
+    config::NetworkConfig,
+    ipc::{
+        PttError, PttErrors, PttInput, PttRequestResult, PttResponseInput, RegistrationInput, RegistrationParams,
+        Response, TaskEncryptionKey, input_key_message,
+    },
+    json::{Hex, Hex0x, U64},
+    signature::{Purpose as SigningPurpose, SecretKey},
+    task::SUITE_X25519,
+};
+use keys::KeyRing;
+use serde::Deserialize;
+use std::sync::Mutex;
+
+/// Longest `userPubKey`: it is only signed over.
+const MAX_USER_KEY_BYTES: usize = 256;
+
+/// The machine of a worker.
+pub struct Worker<T, S> {
+    tee: T,
+    store: Authentic<S>,
+    network: Network,
+    signing_key: SecretKey,
+    keys: Mutex<KeyRing>,
+    pending: Mutex<Pending>,
+    contracts: Contracts,
+}
+
+/// The fields of `NewTaskEncryptionKey`, which stand beside `id` and `type`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewTaskEncryptionKey {
+    user_pub_key: Hex<Vec<u8>>,
+    contract_address: Option<Hex<ScAddress>>,
+    epoch: Option<U64>,
+    block_hash: Option<Hex0x<Hash>>,
+}
+
+/// A field that requests of the published set do not have and that is needed.
+fn required<V>(value: Option<V>, field: &str) -> Result<V, Refusal> {
+    value.ok_or_else(|| Refusal::Field(format!("the field `{field}` is missing")))
+}
+
+impl<T: Tee, S: Store> Worker<T, S> {
+    /// Opens the worker of this data directory; makes its identity when there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`] when TEE, store, identity or configuration do not allow it.
+    pub fn open(tee: T, store: S, config: NetworkConfig) -> Result<Self, OpenError> {
+        let network = Network::new(&config)?;
+        let keys = Keys::load_or_create(&tee, &store, Role::Worker)?;
+        Ok(Self {
+            signing_key: keys.signing_key()?,
+            store: Authentic::new(store, &keys.signing_key).ok_or(OpenError::Primitive)?,
+            tee,
+            network,
+            keys: Mutex::default(),
+            pending: Mutex::default(),
+            contracts: Contracts::default(),
+        })
+    }
+
+    /// The address whose key signs receipts.
+    pub fn signer(&self) -> Address {
+        self.signing_key.address()
+    }
+
+    /// Answers one JSON frame (`spec/ipc.md`).
+    pub fn handle(&self, frame: &[u8]) -> Vec<u8> {
+        frame::answer(frame, |frame| self.answer(frame))
+    }
+
+    fn answer(&self, frame: &Frame<'_>) -> Result<Response, Refusal> {
+        match frame.request_type {
+            "GetRegistrationParams" => self.registration(frame.optional_input()?),
+            "GetTip" => self.tip(frame.input()?),
+            "GetTips" => self.tips(frame.input()?),
+            "GetAllTips" => self.all_tips(),
+            "GetAllAddrs" => self.all_addresses(),
+            "GetDelta" => self.delta(frame.input()?),
+            "GetDeltas" => self.deltas(frame.input()?),
+            "GetContract" => self.contract(frame.input()?),
+            "GetPTTRequest" => self.key_request(frame.optional_input()?),
+            "PTTResponse" => self.key_answer(frame.input()?),
+            "NewTaskEncryptionKey" => self.encryption_key(frame.fields()?),
+            "DeploySecretContract" => self.deploy(frame.input()?),
+            "ComputeTask" => self.compute(frame.input()?),
+            "SignBatch" => self.sign_batch(frame.input()?),
+            "SetLedgerView" | "AnswerPTTRequest" | "SignEpoch" => {
+                Err(Refusal::WrongRole { request: frame.request_type.into(), role: Role::Worker })
+            }
+            other => Err(frame::unanswered(other)),
+        }
+    }
+
+    fn evidence(&self, purpose: &Purpose<'_>, block_hash: Hash) -> Result<Vec<u8>, Refusal> {
+        let claims = Claims::new(self.network.config_hash, Role::Worker, self.signer(), purpose, block_hash);
+        Ok(self.tee.attest(&claims)?)
+    }
+
+    fn registration(&self, input: Option<RegistrationInput>) -> Result<Response, Refusal> {
+        let (operator, block_hash) =
+            input.map_or_else(Default::default, |input| (input.operator.0, input.block_hash.0));
+        let report = self.evidence(&Purpose::Registration { operator }, block_hash)?;
+        Ok(registration_response(&self.network, &self.signing_key, report))
+    }
+
+    fn key_request(&self, input: Option<PttInput>) -> Result<Response, Refusal> {
+        let input = required(input, "input")?;
+        let addresses: Vec<_> = input.addresses.iter().map(|sc| sc.0).collect();
+        if !valid_addresses(&addresses) {
+            let limit = enigma_protocol::limits::MAX_PTT_ADDRESSES;
+            return Err(Refusal::Field(format!("`addresses` must hold 1 to {limit} different contracts")));
+        }
+        let fresh = FreshRequest::new(&self.tee)?;
+        let evidence = self.evidence(&Purpose::PttKey(&fresh.public_key), input.block_hash.0)?;
+        let request = Request {
+            id: fresh.id,
+            public_key: fresh.public_key,
+            addresses: addresses.clone(),
+            epoch: input.epoch.0,
+            block_hash: input.block_hash.0,
+            evidence,
+        };
+        let bytes = request.to_bytes();
+        let digest = SigningPurpose::PttRequest.digest(&self.network.domain, request.epoch, &bytes);
+        lock(&self.pending).insert(fresh, request.epoch, addresses);
+        Ok(Response::GetPTTRequest {
+            result: PttRequestResult { request: Hex(bytes), worker_sig: Hex(self.signing_key.sign(digest)) },
+        })
+    }
+
+    fn key_answer(&self, input: PttResponseInput) -> Result<Response, Refusal> {
+        let accepted = lock(&self.pending).accept(&self.network, &input.response.0)?;
+        let missing = lock(&self.keys).install(accepted);
+        let status = 16;
+        let errors = missing.into_iter().map(|sc| PttError { address: Hex(sc), status }).collect();
+        Ok(Response::PTTResponse { result: PttErrors { errors } })
+    }
+
+    fn encryption_key(&self, input: NewTaskEncryptionKey) -> Result<Response, Refusal> {
+        let sc = required(input.contract_address, "contractAddress")?.0;
+        let epoch = required(input.epoch, "epoch")?.0;
+        let user_key = input.user_pub_key.0;
+        if user_key.len() > MAX_USER_KEY_BYTES {
+            let actual = user_key.len();
+            return Err(Refusal::TooLarge { what: "`userPubKey`", actual, limit: MAX_USER_KEY_BYTES });
+        }
+        let key = lock(&self.keys).input(sc, epoch)?;
+        let (public_key, suite) = (Hash(*key.public()), SUITE_X25519);
+        let purpose = Purpose::InputKey { sc, epoch, suite, public_key };
+        let evidence = self.evidence(&purpose, input.block_hash.map_or(Hash::ZERO, |hash| hash.0))?;
+        let message = input_key_message(sc, epoch, suite, &public_key, &user_key);
+        let digest = SigningPurpose::InputKey.digest(&self.network.domain, epoch, &message);
+        Ok(Response::NewTaskEncryptionKey {
+            result: TaskEncryptionKey {
+                worker_encryption_key: Hex(public_key),
+                worker_sig: Hex(self.signing_key.sign(digest)),
+                signer: Hex0x(self.signer()),
+                evidence: Hex(evidence),
+            },
+        })
+    }
+}
+
+/// The reply to `GetRegistrationParams`, signed by the enclave.
+pub(crate) fn registration_response(network: &Network, key: &SecretKey, report: Vec<u8>) -> Response {
+    let digest = SigningPurpose::Registration.digest(&network.domain, 0, &report);
+    let signature = Hex(key.sign(digest));
+    Response::GetRegistrationParams {
+        result: RegistrationParams { signing_key: Hex(key.address()), report: Hex(report), signature },
+    }
+}

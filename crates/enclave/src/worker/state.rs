@@ -1,0 +1,114 @@
+//! Encryption of state entries and the state that they add up to.
+//!
+//! AES-256-GCM-SIV (RFC 8452). The key is derived from the contract's state key, its address and the hash of its code: other
+//! code under the same address opens nothing. The nonce is a MAC over everything that is encrypted and authenticated: the same
+//! change at the same place gives the same bytes on every execution, and two different ones never share a nonce.
+
+use super::keys::ContractSecrets;
+use crate::{error::Refusal, ptt::GENERATION};
+use aes_gcm_siv::{
+    Aes256GcmSiv, KeyInit,
+    aead::{Aead, Payload},
+};
+use enigma_protocol::{
+    Hash, ScAddress, TaskId,
+    padding::{pad, unpad},
+    state::{EntryHeader, EntryKind, StateChanges, StateEntry},
+};
+use enigma_runtime::State;
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+/// Largest state of one contract, keys and values together: it is held in the enclave's memory.
+pub(super) const MAX_STATE_BYTES: usize = 64 << 20;
+
+/// HKDF-SHA256 of `secret` for `info`.
+pub(super) fn derive(secret: &[u8; 32], info: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>, Refusal> {
+    let mut key = Zeroizing::new([0; 32]);
+    let info = info.concat();
+    Hkdf::<Sha256>::new(None, secret).expand(&info, key.as_mut_slice()).map_err(|_| Refusal::Primitive)?;
+    Ok(key)
+}
+
+/// Encrypts and decrypts the entries of one contract with one code.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(super) struct StateCipher {
+    #[zeroize(skip)]
+    sc: ScAddress,
+    encryption_key: [u8; 32],
+    nonce_key: [u8; 32],
+}
+
+impl StateCipher {
+    pub(super) fn new(secrets: &ContractSecrets, sc: ScAddress, exe_code_hash: Hash) -> Result<Self, Refusal> {
+        let key = |label: &[u8]| derive(&secrets.state, &[label, &sc.0, &exe_code_hash.0]);
+        Ok(Self { sc, encryption_key: *key(b"enigma/state/1")?, nonce_key: *key(b"enigma/nonce/1")? })
+    }
+
+    fn cipher(&self) -> Result<Aes256GcmSiv, Refusal> {
+        Aes256GcmSiv::new_from_slice(&self.encryption_key).map_err(|_| Refusal::Primitive)
+    }
+
+    /// The entry that holds `changes` at its place in the chain.
+    pub(super) fn encrypt(
+        &self,
+        task_id: TaskId,
+        index: u64,
+        previous_tip: Hash,
+        changes: &StateChanges,
+    ) -> Result<StateEntry, Refusal> {
+        let header =
+            EntryHeader { kind: EntryKind::Delta, sc: self.sc, generation: GENERATION, task_id, index, previous_tip };
+        let aad = borsh::to_vec(&header).map_err(|_| Refusal::Primitive)?;
+        let content = Zeroizing::new(borsh::to_vec(changes).map_err(|_| Refusal::Primitive)?);
+        let padded = Zeroizing::new(pad(&content));
+        let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.nonce_key).map_err(|_| Refusal::Primitive)?;
+        mac.update(&aad);
+        mac.update(&padded);
+        let tag = mac.finalize().into_bytes();
+        let nonce: [u8; 12] = tag.first_chunk().copied().ok_or(Refusal::Primitive)?;
+        let payload = Payload { msg: &padded, aad: &aad };
+        let ciphertext = self.cipher()?.encrypt(&nonce.into(), payload).map_err(|_| Refusal::Primitive)?;
+        Ok(StateEntry { header, nonce, ciphertext })
+    }
+
+    /// The changes in an entry; `None` when it was changed or made for another contract, code, key or place.
+    fn decrypt(&self, entry: &StateEntry) -> Option<StateChanges> {
+        let aad = borsh::to_vec(&entry.header).ok()?;
+        let payload = Payload { msg: &entry.ciphertext, aad: &aad };
+        let padded = Zeroizing::new(self.cipher().ok()?.decrypt(&entry.nonce.into(), payload).ok()?);
+        borsh::from_slice(&Zeroizing::new(unpad(&padded).ok()?)).ok()
+    }
+
+    /// Applies the entry with this index, which must follow `tip`; returns the tip after it.
+    pub(super) fn replay(&self, bytes: &[u8], index: u64, tip: Hash, state: &mut State) -> Option<Hash> {
+        let entry = StateEntry::from_bytes(bytes)?;
+        let header = &entry.header;
+        let expected = (EntryKind::Delta, self.sc, GENERATION, index, tip);
+        if (header.kind, header.sc, header.generation, header.index, header.previous_tip) != expected {
+            return None;
+        }
+        apply(state, self.decrypt(&entry)?);
+        Some(entry.tip())
+    }
+}
+
+/// Makes the changes.
+pub(super) fn apply(state: &mut State, changes: StateChanges) {
+    for (key, value) in changes.0 {
+        match value {
+            Some(value) => state.insert(key, value),
+            None => state.remove(&key),
+        };
+    }
+}
+
+/// Size of the state after `changes`, by which its limit is checked.
+pub(super) fn bytes_after(state: &State, changes: &StateChanges) -> usize {
+    let size = |key: &[u8], value: &[u8]| key.len().saturating_add(value.len());
+    let kept = state.iter().filter(|(key, _)| !changes.0.contains_key(*key)).map(|(key, value)| size(key, value));
+    let set = changes.0.iter().filter_map(|(key, value)| Some(size(key, value.as_ref()?)));
+    kept.chain(set).fold(0, usize::saturating_add)
+}
