@@ -324,10 +324,9 @@ impl Event {
             | Self::RecordsClosed { .. }
             | Self::KeysInstalled { .. }
             | Self::CoreConnected => Severity::Info,
-            Self::KeyExchangeFailed { .. }
-            | Self::CoreLost
-            | Self::CallFailed { .. }
-            | Self::OutcomeRefused { .. } => Severity::Warning,
+            Self::KeyExchangeFailed { .. } | Self::CoreLost | Self::CallFailed { .. } | Self::OutcomeRefused { .. } => {
+                Severity::Warning
+            }
             Self::EpochWorkersUnknown { .. } | Self::CoreRefused { .. } | Self::CoreReplyUnexpected { .. } => {
                 Severity::Error
             }

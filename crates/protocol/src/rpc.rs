@@ -226,6 +226,8 @@ pub enum TaskState {
     Computed,
     /// The receipt is on Ethereum.
     Confirmed,
+    /// Nobody delivered a receipt in time; the fee is refunded.
+    Expired,
 }
 
 /// Reply to `getTaskStatus` and to an accepted input.
