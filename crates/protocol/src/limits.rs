@@ -8,8 +8,9 @@ pub const MAX_ENCRYPTED_ARGS_BYTES: usize = 300 << 10;
 pub const MAX_ENCRYPTED_FN_BYTES: usize = 4 << 10;
 /// Largest frame on IPC, RPC and p2p: a deployment in hexadecimal, twice.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
-/// Most records in one batch: its receipts are checked in one Ethereum block.
-pub const MAX_BATCH_RECORDS: usize = 100;
+/// Most records in one batch: as many as one transaction may record, because a batch closes what a transaction recorded as a
+/// whole; its receipts are checked in one Ethereum block.
+pub const MAX_BATCH_RECORDS: usize = 128;
 /// Most addresses in one key request; each costs the key managers one evaluation per purpose.
 pub const MAX_PTT_ADDRESSES: usize = 64;
 /// Most workers that the tree of one epoch may hold (a path of 20 steps).
