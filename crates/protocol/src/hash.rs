@@ -8,7 +8,11 @@ use sha3::{Digest, Keccak256};
 
 /// keccak-256 as Ethereum uses it.
 pub fn keccak256(bytes: impl AsRef<[u8]>) -> Hash {
-    Hash(Keccak256::digest(bytes.as_ref()).into())
+    // Not generic, so that it is compiled here once, with this crate's optimisation.
+    fn of_bytes(bytes: &[u8]) -> Hash {
+        Hash(Keccak256::digest(bytes).into())
+    }
+    of_bytes(bytes.as_ref())
 }
 
 /// Builds one labelled preimage word by word.
