@@ -1,2 +1,46 @@
-//! Placeholder.
-fn main() {}
+//! `enigma`: runs nodes and key managers, and talks to them.
+//!
+//! Standard output carries results, standard error everything else. The program is the only home of asynchronous IO: the
+//! rules of a node are the pure crate `enigma-node`, whose inputs and outputs `shell` joins with the doors of this crate:
+//! `net` (libp2p), `ledger` (alloy), `ipc` (ZeroMQ), `rpc` (HTTP) and `store` (redb).
+
+mod backoff;
+mod commands;
+mod exit;
+mod ipc;
+mod keyfile;
+mod ledger;
+mod net;
+mod rpc;
+mod shell;
+mod store;
+
+use clap::Parser;
+use std::{io::IsTerminal, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+
+/// Private computation for Ethereum applications.
+#[derive(Debug, Parser)]
+#[command(name = "enigma", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+/// What the log shows when `ENIGMA_LOG` says nothing: ourselves, and others when they fail.
+const DEFAULT_LOG: &str = "warn,enigma=info,enigma_node=info,enigma_client=info";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("ENIGMA_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
+    match cli.command.run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
