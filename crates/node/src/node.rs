@@ -257,7 +257,8 @@ impl Node {
         }
         let hello = shared.hello();
         shared.out.send(&peer, Message::Hello(hello));
-        shared.peers.entry(peer).or_default();
+        // Whoever it was before, it introduces itself anew.
+        shared.peers.insert(peer, None);
     }
 
     fn peer_gone(&mut self, peer: &PeerId) {
@@ -279,7 +280,9 @@ impl Node {
             return shared.ignore(peer, "it is not connected");
         };
         if let Message::Hello(hello) = message {
-            *known = Some(hello);
+            if known.replace(hello).is_some() {
+                return shared.ignore(peer, "it has introduced itself before");
+            }
             return match mind {
                 Mind::User(user) => user.hello(shared, peer, &hello),
                 Mind::Worker(worker) => worker.hello(shared, &hello),

@@ -387,3 +387,85 @@ fn input_bytes(input: &TaskInput) -> usize {
 fn outcome_bytes(outcome: Option<&Outcome>) -> usize {
     outcome.map_or(0, |outcome| outcome.encrypted_output.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use enigma_protocol::{Address, record::Record};
+
+    const DOMAIN: Domain = Domain { chain_id: 1, enigma: Address([1; 20]) };
+
+    fn recorded(number: u64) -> (TaskId, Recorded) {
+        let record = Record {
+            sc: ScAddress([1; 32]),
+            sender: Address([2; 20]),
+            sender_nonce: number,
+            inputs_hash: Hash([3; 32]),
+            timestamp: 1,
+            prevrandao: Hash::ZERO,
+            inlined: false,
+            gas_limit: 10_000,
+            gas_price: 1,
+            value: 0,
+            call_gas: 0,
+            epoch: 1,
+            block_number: number,
+            due: number,
+            record_index: number,
+        };
+        let id = record.task_id(&DOMAIN);
+        (id, Recorded { record, pre_code_hash: Hash::ZERO, entry: number, worker: None })
+    }
+
+    fn input(task: u8, bytes: usize) -> TaskInput {
+        TaskInput {
+            task_id: TaskId([task; 32]),
+            sc: ScAddress([1; 32]),
+            epoch: 1,
+            suite: 1,
+            encrypted_fn: vec![],
+            encrypted_args: vec![task; bytes],
+            user_dh_key: vec![0; 32],
+            pre_code: None,
+        }
+    }
+
+    #[test]
+    fn the_oldest_closed_tasks_are_forgotten() {
+        let (mut out, mut tasks) = (Outbox::default(), Tasks::default());
+        let extra = 5;
+        for number in 0..MAX_CLOSED_TASKS as u64 + extra {
+            let (id, record) = recorded(number);
+            assert!(tasks.record(&mut out, id, record.clone()));
+            assert!(!tasks.record(&mut out, id, record), "a repeated record is no news");
+            assert_eq!(tasks.close(&mut out, ScAddress([1; 32]), number, 1, true), [id]);
+        }
+        assert_eq!(tasks.tasks.len(), MAX_CLOSED_TASKS);
+        for number in 0..extra {
+            assert_eq!(tasks.state(recorded(number).0), TaskState::Unknown);
+        }
+        assert_eq!(tasks.state(recorded(extra).0), TaskState::Confirmed);
+        assert!(tasks.queues.is_empty());
+    }
+
+    #[test]
+    fn held_inputs_are_bounded_for_each_source_and_released() {
+        let (mut out, mut tasks) = (Outbox::default(), Tasks::default());
+        let peer = |name: u8| Source::Peer(PeerId(vec![name]));
+        let size = 1 << 18;
+        let mut accepted = 0;
+        for task in 0..100 {
+            match tasks.offer(&mut out, &peer(1), input(task, size), 1) {
+                Ok(Accepted::Held) => accepted += 1,
+                other => assert_eq!(other, Err(Refused::Busy)),
+            }
+        }
+        assert_eq!(accepted, MAX_HELD_BYTES_PER_SOURCE / size - 1, "32 bytes of each are its key");
+        assert_eq!(tasks.offer(&mut out, &peer(2), input(0, size), 1), Ok(Accepted::Known));
+        assert_eq!(tasks.offer(&mut out, &peer(2), input(200, size), 1), Ok(Accepted::Held));
+        tasks.peer_gone(&mut out, &PeerId(vec![1]));
+        assert_eq!((tasks.tasks.len(), tasks.held.len()), (1, 1));
+        tasks.epoch_started(&mut out, 2);
+        assert_eq!((tasks.tasks.len(), tasks.held.len(), tasks.held_bytes), (0, 0, 0));
+    }
+}

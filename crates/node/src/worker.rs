@@ -356,7 +356,7 @@ impl Worker {
         let retry = backoff_ms(line.attempts);
         let wait = match failure.code {
             // The core does not know what this node took for executed: begin again with the oldest open record.
-            CoreFailure::OUT_OF_ORDER if first_open.is_some_and(|first| first < index) => {
+            CoreFailure::OUT_OF_ORDER | CoreFailure::UNKNOWN if first_open.is_some_and(|first| first < index) => {
                 line.next = first_open.unwrap_or(index);
                 retry
             }
