@@ -29,9 +29,9 @@ const MAX_PENDING: usize = 1024;
 pub const COMPUTE_TIMEOUT: Duration = Duration::from_secs(180);
 /// Everything else is answered from the core's store.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_RECONNECT: Duration = Duration::from_millis(50);
-const LAST_RECONNECT: Duration = Duration::from_secs(5);
+const LAST_RECONNECT: Duration = Duration::from_secs(1);
 
 /// Code of a reply that this node cannot read; see `spec/ipc.md`.
 const CODE_MALFORMED: u16 = 1;

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 /// Commands on a node.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run a node until it is stopped.
     Run(Run),
 }
 
@@ -38,7 +37,9 @@ OUTPUT
   Standard output has one line when the node is ready; with --json it is {\"ready\":true,\"rpc\":..,\"p2p\":..,\"role\":..}.
   The log goes to standard error; ENIGMA_LOG=debug shows more.";
 
-/// Run a node. Without --core it is a user node: it serves clients and passes their encrypted inputs to workers. With
+/// Run a node until it is stopped.
+///
+/// Without --core it is a user node: it serves clients and passes their encrypted inputs to workers. With
 /// --core it is a worker: it hands recorded tasks to its enclave and commits the receipts to Ethereum.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]

@@ -179,3 +179,160 @@ where
 {
     Ok(tokio::time::timeout(CALL_TIMEOUT, answer.into_future()).await.context("no answer in time")??)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::{
+        primitives::{Address as EthAddress, B256},
+        sol_types::SolEvent,
+    };
+    use axum::{Json, Router, extract::State, routing::post};
+    use enigma_client::ledger::bindings::Enigma;
+    use enigma_node::LedgerEvent;
+    use enigma_protocol::Address;
+    use serde_json::{Value, json};
+    use std::sync::Mutex;
+
+    const CONTRACT: Address = Address([9; 20]);
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// An Ethereum of a few answers.
+    #[derive(Default)]
+    struct Chain {
+        newest: u64,
+        /// Blocks in which a worker logs in, with the last byte of its signer.
+        logins: Vec<(u64, u8)>,
+        /// Ranges longer than this are refused.
+        most_blocks: u64,
+        ranges: Vec<(u64, u64)>,
+    }
+
+    fn block_hash(number: u64) -> B256 {
+        B256::with_last_byte(u8::try_from(number % 251).unwrap_or_default())
+    }
+
+    fn number_of(json: &Value) -> u64 {
+        u64::from_str_radix(json.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    }
+
+    impl Chain {
+        fn answer(&mut self, method: &str, params: &Value) -> Result<Value, &'static str> {
+            match method {
+                "eth_chainId" => Ok(json!("0x1")),
+                "eth_getCode" => Ok(json!("0x00")),
+                "eth_blockNumber" => Ok(json!(format!("0x{:x}", self.newest))),
+                "eth_getBlockByNumber" => {
+                    let number = number_of(&params[0]);
+                    let mut block: Block = Block::default();
+                    block.header.hash = block_hash(number);
+                    block.header.inner.number = number;
+                    block.header.inner.timestamp = 1000 + number;
+                    block.header.inner.parent_hash = block_hash(number.wrapping_sub(1));
+                    Ok(serde_json::to_value(block).unwrap())
+                }
+                "eth_getLogs" => {
+                    let (from, to) = (number_of(&params[0]["fromBlock"]), number_of(&params[0]["toBlock"]));
+                    if to - from + 1 > self.most_blocks {
+                        return Err("too many blocks");
+                    }
+                    self.ranges.push((from, to));
+                    // Newest first: the order of an answer is not relied upon.
+                    let logs = self.logins.iter().enumerate().rev();
+                    let logs = logs.filter(|(_, (block, _))| (from..=to).contains(block));
+                    Ok(logs.map(|(index, (block, signer))| self.log(index as u64, *block, *signer)).collect())
+                }
+                _ => Err("unknown method"),
+            }
+        }
+
+        fn log(&self, index: u64, block: u64, signer: u8) -> Value {
+            let event = Enigma::WorkerLoggedIn { signer: EthAddress::repeat_byte(signer) };
+            let log = Log {
+                inner: alloy::primitives::Log { address: eth_address(CONTRACT), data: event.encode_log_data() },
+                block_hash: Some(block_hash(block)),
+                block_number: Some(block),
+                log_index: Some(index),
+                ..Log::default()
+            };
+            serde_json::to_value(log).unwrap()
+        }
+    }
+
+    async fn serve(chain: Arc<Mutex<Chain>>) -> String {
+        async fn answer(State(chain): State<Arc<Mutex<Chain>>>, Json(request): Json<Value>) -> Json<Value> {
+            let method = request["method"].as_str().unwrap();
+            let answer = chain.lock().unwrap().answer(method, &request["params"]);
+            Json(match answer {
+                Ok(result) => json!({"jsonrpc": "2.0", "id": request["id"], "result": result}),
+                Err(text) => json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32005, "message": text}}),
+            })
+        }
+        let app = Router::new().route("/", post(answer)).with_state(chain);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        url
+    }
+
+    async fn start(chain: &Arc<Mutex<Chain>>, next: u64, confirmations: u64) -> mpsc::Receiver<Input> {
+        let ledger = Ledger::connect(&serve(Arc::clone(chain)).await, CONTRACT, None).await.unwrap();
+        let (sender, inputs) = mpsc::channel(4);
+        let pace = Pace { poll: Duration::from_millis(1), confirmations };
+        tokio::spawn(follow(ledger, next, pace, sender, Arc::default()));
+        inputs
+    }
+
+    async fn next(inputs: &mut mpsc::Receiver<Input>) -> (u64, Vec<u8>) {
+        let input = tokio::time::timeout(PATIENCE, inputs.recv()).await.unwrap().unwrap();
+        let Input::Ledger(block) = input else { panic!("{input:?}") };
+        assert_eq!(block.timestamp, 1000 + block.number);
+        assert_eq!(block.hash, Hash(block_hash(block.number).0));
+        let logins = block.events.iter().map(|event| match event {
+            LedgerEvent::WorkerLoggedIn { signer } => signer.0[19],
+            other => panic!("{other:?}"),
+        });
+        (block.number, logins.collect())
+    }
+
+    #[tokio::test]
+    async fn blocks_with_events_and_the_newest_come_in_order() {
+        let chain = Chain { newest: 10, logins: vec![(3, 1), (3, 2), (7, 3)], most_blocks: 5000, ranges: Vec::new() };
+        let chain = Arc::new(Mutex::new(chain));
+        let mut inputs = start(&chain, 2, 0).await;
+        assert_eq!(next(&mut inputs).await, (3, vec![1, 2]));
+        assert_eq!(next(&mut inputs).await, (7, vec![3]));
+        assert_eq!(next(&mut inputs).await, (10, vec![]));
+        {
+            let mut chain = chain.lock().unwrap();
+            chain.logins.push((11, 4));
+            chain.newest = 11;
+        }
+        assert_eq!(next(&mut inputs).await, (11, vec![4]));
+        assert_eq!(chain.lock().unwrap().ranges, [(2, 10), (11, 11)]);
+    }
+
+    #[tokio::test]
+    async fn long_ranges_are_read_in_pieces_that_the_endpoint_allows() {
+        let chain = Chain { newest: 2600, logins: vec![(1, 1), (2500, 2)], most_blocks: 300, ranges: Vec::new() };
+        let chain = Arc::new(Mutex::new(chain));
+        let mut inputs = start(&chain, 0, 100).await;
+        let mut logins = Vec::new();
+        loop {
+            let (number, mut signers) = next(&mut inputs).await;
+            logins.append(&mut signers);
+            if number == 2500 {
+                break;
+            }
+        }
+        assert_eq!(logins, [1, 2]);
+        let ranges = chain.lock().unwrap().ranges.clone();
+        assert!(ranges.iter().all(|(from, to)| to - from < 300), "{ranges:?}");
+        let mut from = 0;
+        for range in ranges {
+            assert_eq!(range.0, from, "no block twice, none left out");
+            from = range.1 + 1;
+        }
+        assert_eq!(from, 2501, "the distance from the newest block is kept");
+    }
+}
