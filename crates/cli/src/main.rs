@@ -2,18 +2,25 @@
 //!
 //! Standard output carries results, standard error everything else. The program is the only home of asynchronous IO: the
 //! rules of a node are the pure crate `enigma-node`, whose inputs and outputs `shell` joins with the doors of this crate:
-//! `net` (libp2p), `ledger` (alloy), `ipc` (ZeroMQ), `rpc` (HTTP) and `store` (redb).
+//! `net` (libp2p), `ledger` (alloy), `ipc` (ZeroMQ), `rpc` (HTTP) and `store` (redb). `devnet` starts these programs as a
+//! whole network, `demo` plays on it; users and operators work through `commands`.
 
+mod amount;
 mod backoff;
 mod commands;
+mod demo;
+mod devnet;
 mod exit;
 mod ipc;
 mod keyfile;
 mod ledger;
 mod net;
+mod operator;
+mod output;
 mod rpc;
 mod shell;
 mod store;
+mod taskfile;
 
 use clap::Parser;
 use std::{io::IsTerminal, process::ExitCode};
@@ -40,7 +47,8 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            // As clap does with wrong flags.
+            if error.is::<output::UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

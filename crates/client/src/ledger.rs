@@ -242,6 +242,16 @@ impl Ledger {
         Ok(Account { balance: account.balance, sender_nonce: account.senderNonce })
     }
 
+    /// Grains of ENG that this account holds outside its deposit.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn token_balance(&self) -> Result<u128, LedgerError> {
+        let token = self.enigma.token().call().await.map_err(describe)?;
+        let token = EnigmaToken::new(token, self.provider.clone());
+        Ok(token.balanceOf(self.account).call().await.map_err(describe)?.saturating_to())
+    }
+
     /// What Ethereum knows of a secret contract.
     ///
     /// # Errors

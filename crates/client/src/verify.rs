@@ -15,6 +15,8 @@ use enigma_protocol::{
 
 use crate::Task;
 
+pub use enigma_attestation::simulation::DEVELOPMENT_ROOT;
+
 /// A worker that may be sealed to: selected, attested, and the owner of this input key.
 #[derive(Clone, Debug)]
 pub struct VerifiedWorker {

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 /// Commands on a key manager.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the host of a key manager until it is stopped.
     Run(Run),
+    /// Register the enclave of a key manager on Ethereum.
+    Register(super::register::RegisterKeyManager),
 }
 
 impl Command {
@@ -19,6 +20,7 @@ impl Command {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Run(run) => run.run().await,
+            Self::Register(register) => register.run().await,
         }
     }
 }
@@ -37,7 +39,9 @@ OUTPUT
   Standard output has one line when the node is ready; with --json it is {\"ready\":true,\"rpc\":..,\"p2p\":..,\"role\":\"km\"}.
   The log goes to standard error; ENIGMA_LOG=debug shows more.";
 
-/// Run the host of a key manager: it carries the key requests of workers to its enclave, tells the enclave what Ethereum
+/// Run the host of a key manager until it is stopped.
+///
+/// It carries the key requests of workers to its enclave, tells the enclave what Ethereum
 /// says, and starts epochs on Ethereum.
 #[derive(Debug, Args)]
 #[command(after_long_help = HELP)]

@@ -8,8 +8,10 @@
 //! the host's. Deliberately absent: undoing blocks. A reorganisation below the followed block is reported; `--confirmations`
 //! keeps a distance from the newest block where that can happen.
 
+pub mod deploy;
 mod events;
 mod follow;
+pub mod operator;
 mod submit;
 
 pub use follow::{Pace, follow};

@@ -1,0 +1,301 @@
+//! `enigma deploy`, `enigma call` and `enigma task`: private computation from the command line.
+
+use super::network::NetworkArgs;
+use crate::{
+    output::{OutputArgs, progress, table},
+    taskfile::StateArgs,
+};
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use enigma_client::{
+    Client, Outcome, Task, TaskOptions, abi,
+    protocol::{
+        ScAddress, TaskId,
+        json::Hex0x,
+        receipt::Status,
+        rpc::{TaskParams, TaskState, TaskStatus},
+    },
+};
+use serde::Serialize;
+use std::{path::PathBuf, time::Duration};
+
+/// What every task may cost and how long to wait for it.
+#[derive(Debug, Args)]
+pub struct TaskArgs {
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Most gas that the task may use; it is paid for from the deposit.
+    #[arg(long, value_name = "GAS", default_value_t = TaskOptions::default().gas_limit)]
+    gas_limit: u64,
+    /// Grains of ENG (18 digits make one ENG) for a unit of gas.
+    #[arg(long, value_name = "GRAINS", default_value_t = TaskOptions::default().gas_price)]
+    gas_price: u128,
+    /// Seconds to wait for the result.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    timeout: u64,
+    /// Return once the task is recorded; `enigma task result` opens the result later.
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl TaskArgs {
+    fn options(&self) -> TaskOptions {
+        TaskOptions {
+            gas_limit: self.gas_limit,
+            gas_price: self.gas_price,
+            timeout: Duration::from_secs(self.timeout),
+        }
+    }
+
+    async fn connect(&self) -> anyhow::Result<Client> {
+        self.state.prepare()?;
+        self.network.resolve().await?.connect().await
+    }
+
+    /// Keeps the task's key, then waits for the result unless told not to.
+    async fn finish(&self, client: &Client, task: &Task, returns: Option<&str>) -> anyhow::Result<()> {
+        let path = self.state.save(task)?;
+        progress(&format!("recorded as task {}; its key is in {}", task.id(), path.display()));
+        if self.no_wait {
+            let report = Recorded {
+                task_id: task.id().to_string(),
+                sc: task.sc().to_string(),
+                epoch: task.epoch(),
+                record_gas_used: task.record_gas_used(),
+            };
+            return self.output.result(&report, |report| {
+                table(&[("task", report.task_id.clone()), ("contract", report.sc.clone())])
+            });
+        }
+        progress("waiting for the result");
+        let outcome = client.result_within(task, self.options().timeout).await?;
+        report(self.output, task, outcome, returns)
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Recorded {
+    task_id: String,
+    sc: String,
+    epoch: u64,
+    record_gas_used: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Finished {
+    task_id: String,
+    sc: String,
+    epoch: u64,
+    status: &'static str,
+    gas_used: u64,
+    worker: String,
+    /// The decrypted output as it was computed: ABI encoded on success.
+    output: String,
+    /// The output by the types of `--returns`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<String>>,
+    /// Why the task failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+/// Prints how a task ended; one that did not succeed is an error, after its JSON.
+fn report(output: OutputArgs, task: &Task, outcome: Outcome, returns: Option<&str>) -> anyhow::Result<()> {
+    let (status, gas_used) = (outcome.receipt.status, outcome.receipt.gas_used);
+    let hex = format!("0x{}", hex::encode(&outcome.output));
+    let is_deployment = TaskId(task.sc().0) == task.id();
+    let (values, failure) = match outcome.into_success() {
+        Ok(bytes) => (returns.map(|types| abi::decode(types, &bytes)).transpose()?, None),
+        Err(failed) => (None, Some(failed)),
+    };
+    let report = Finished {
+        task_id: task.id().to_string(),
+        sc: task.sc().to_string(),
+        epoch: task.epoch(),
+        status: status.name(),
+        gas_used,
+        worker: task.worker().to_string(),
+        output: hex,
+        values,
+        failure: failure.as_ref().map(ToString::to_string),
+    };
+    if output.json || failure.is_none() {
+        output.result(&report, |report| match &report.values {
+            Some(values) => values.join("\n"),
+            None if is_deployment => report.sc.clone(),
+            None => report.output.clone(),
+        })?;
+    }
+    progress(&format!("{} with {gas_used} gas, computed by {}, receipt verified", status.name(), task.worker()));
+    match failure {
+        None => Ok(()),
+        Some(failed) => {
+            let hint = match status {
+                Status::Failure => "; nothing in the contract's state changed",
+                Status::Success | Status::Skipped | Status::Expired | Status::Undecryptable => "",
+            };
+            bail!("{failed}{hint}")
+        }
+    }
+}
+
+/// Deploy a secret contract: encrypt the constructor's arguments, record the deployment on Ethereum, wait for the signed
+/// receipt. Prints the contract's address.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLES (on a running `enigma devnet`)
+  enigma deploy target/secret-contracts/simple_calculator.wasm
+  enigma deploy voting.wasm 'construct(address)' 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266")]
+pub struct Deploy {
+    /// The contract: a WebAssembly module built with the SDK.
+    #[arg(value_name = "FILE.wasm")]
+    file: PathBuf,
+    /// The constructor's Solidity signature.
+    #[arg(value_name = "CONSTRUCTOR", default_value = "construct()")]
+    constructor: String,
+    /// Its arguments: numbers, addresses, true, text, [1,2].
+    #[arg(value_name = "ARGS", allow_negative_numbers = true)]
+    args: Vec<String>,
+    #[command(flatten)]
+    task: TaskArgs,
+}
+
+impl Deploy {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What happened, why, and what to do next.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let constructor = abi::call(&self.constructor, &self.args)?;
+        let code = std::fs::read(&self.file)
+            .with_context(|| format!("cannot read the contract {}; build it first?", self.file.display()))?;
+        let client = self.task.connect().await?;
+        progress(&format!("deploying {} ({} bytes)", self.file.display(), code.len()));
+        let task = client.deploy(code, &constructor, self.task.options()).await?;
+        self.task.finish(&client, &task, None).await
+    }
+}
+
+/// Call a secret contract: encrypt function and arguments, record the task on Ethereum, wait for the result and open it.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+EXAMPLE (on a running `enigma devnet`)
+  enigma call 0x3d1f... 'add(uint256,uint256)' 2 3 --returns uint256")]
+pub struct Call {
+    /// The secret contract.
+    #[arg(value_name = "CONTRACT")]
+    sc: ScAddress,
+    /// The function's Solidity signature.
+    #[arg(value_name = "FUNCTION")]
+    function: String,
+    /// Its arguments: numbers, addresses, true, text, [1,2].
+    #[arg(value_name = "ARGS", allow_negative_numbers = true)]
+    args: Vec<String>,
+    /// Solidity types of the result, such as `uint256` or `address,string`; without it the result is printed in hexadecimal.
+    #[arg(long, value_name = "TYPES")]
+    returns: Option<String>,
+    #[command(flatten)]
+    task: TaskArgs,
+}
+
+impl Call {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What happened, why, and what to do next.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let call = abi::call(&self.function, &self.args)?;
+        let client = self.task.connect().await?;
+        progress(&format!("calling {}", call.function));
+        let task = client.call(self.sc, &call, self.task.options()).await?;
+        self.task.finish(&client, &task, self.returns.as_deref()).await
+    }
+}
+
+/// Commands on a task.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show where a task is.
+    Status(StatusOf),
+    /// Wait for the result of a task that you made, verify and open it.
+    Result(ResultOf),
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What happened, why, and what to do next.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Status(status) => status.run().await,
+            Self::Result(result) => result.run().await,
+        }
+    }
+}
+
+/// Show where a task is, as a node sees it. Anybody can ask for any task.
+#[derive(Debug, Args)]
+pub struct StatusOf {
+    /// The task.
+    #[arg(value_name = "TASK")]
+    id: TaskId,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl StatusOf {
+    async fn run(self) -> anyhow::Result<()> {
+        let client = self.network.resolve().await?.connect().await?;
+        let status: TaskStatus = client.node().call("getTaskStatus", &TaskParams { task_id: Hex0x(self.id) }).await?;
+        self.output.result(&status, |status| {
+            let words = match status.state {
+                TaskState::Unknown => "unknown: this node has seen neither its record nor its input",
+                TaskState::Submitted => "submitted: its input waits for the record on Ethereum",
+                TaskState::Recorded => "recorded: its record on Ethereum waits for the input",
+                TaskState::Queued => "queued: record and input are there, the worker computes it in its turn",
+                TaskState::Computed => "computed: the receipt is signed, and not on Ethereum yet",
+                TaskState::Confirmed => "confirmed: the receipt is on Ethereum",
+                TaskState::Expired => "expired: nobody computed it in time, the fee is refunded",
+            };
+            words.to_owned()
+        })
+    }
+}
+
+/// Wait for the result of a task, verify its receipt and open it with the key that was kept when the task was made.
+#[derive(Debug, Args)]
+pub struct ResultOf {
+    /// The task.
+    #[arg(value_name = "TASK")]
+    id: TaskId,
+    /// Solidity types of the result; without it the result is printed in hexadecimal.
+    #[arg(long, value_name = "TYPES")]
+    returns: Option<String>,
+    /// Seconds to wait for the result.
+    #[arg(long, value_name = "S", default_value_t = 60)]
+    timeout: u64,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl ResultOf {
+    async fn run(self) -> anyhow::Result<()> {
+        let task = self.state.load(self.id)?;
+        let client = self.network.resolve().await?.connect().await?;
+        let outcome = client.result_within(&task, Duration::from_secs(self.timeout)).await?;
+        report(self.output, &task, outcome, self.returns.as_deref())
+    }
+}
