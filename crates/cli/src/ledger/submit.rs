@@ -181,3 +181,99 @@ fn selection_of(proof: SelectionProof) -> Selection {
         siblingIsLeft: proof.path.iter().map(|step| step.sibling_is_left).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::{primitives::Bytes, sol_types::SolError};
+    use axum::{Json, Router, extract::State, routing::post};
+    use enigma_client::ledger::bindings::Enigma;
+    use enigma_protocol::{Address, Hash, selection::EpochParameters};
+    use serde_json::{Value, json};
+    use std::sync::Mutex;
+
+    /// What becomes of the one transaction.
+    #[derive(Clone, Debug)]
+    enum Fate {
+        /// Refused when its gas is estimated, with this data.
+        Refused(Bytes),
+        /// In a block, after some questions, with this status.
+        Included { after: u32, status: u8 },
+        /// The endpoint fails.
+        Broken,
+    }
+
+    fn answer(fate: &mut Fate, method: &str) -> Result<Value, Value> {
+        match (method, fate) {
+            ("eth_chainId", _) => Ok(json!("0x1")),
+            ("eth_getCode", _) => Ok(json!("0x00")),
+            ("eth_estimateGas", Fate::Refused(data)) => {
+                Err(json!({"code": 3, "message": "execution reverted", "data": data}))
+            }
+            ("eth_estimateGas", Fate::Included { .. }) => Ok(json!("0x5208")),
+            ("eth_feeHistory", _) => Ok(json!({
+                "oldestBlock": "0x1", "baseFeePerGas": ["0x1", "0x1"], "gasUsedRatio": [0.5], "reward": [["0x1"]],
+            })),
+            ("eth_getTransactionCount", _) => Ok(json!("0x7")),
+            ("eth_sendRawTransaction", _) => Ok(json!(B256::repeat_byte(5))),
+            ("eth_getTransactionReceipt", Fate::Included { after, status }) => {
+                if *after > 0 {
+                    *after -= 1;
+                    return Ok(Value::Null);
+                }
+                let zero = Address::ZERO.to_string();
+                Ok(json!({
+                    "transactionHash": B256::repeat_byte(5), "transactionIndex": "0x0", "blockHash": B256::repeat_byte(6),
+                    "blockNumber": "0x1", "from": zero, "to": zero, "cumulativeGasUsed": "0x1", "gasUsed": "0x1",
+                    "effectiveGasPrice": "0x1", "contractAddress": null, "logs": [], "type": "0x2",
+                    "logsBloom": format!("0x{}", "00".repeat(256)), "status": format!("0x{status:x}"),
+                }))
+            }
+            _ => Err(json!({"code": -32603, "message": "out of order"})),
+        }
+    }
+
+    async fn serve(fate: Fate) -> String {
+        async fn reply(State(fate): State<Arc<Mutex<Fate>>>, Json(request): Json<Value>) -> Json<Value> {
+            let answer = answer(&mut fate.lock().unwrap(), request["method"].as_str().unwrap());
+            Json(match answer {
+                Ok(result) => json!({"jsonrpc": "2.0", "id": request["id"], "result": result}),
+                Err(error) => json!({"jsonrpc": "2.0", "id": request["id"], "error": error}),
+            })
+        }
+        let app = Router::new().route("/", post(reply)).with_state(Arc::new(Mutex::new(fate)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        url
+    }
+
+    async fn submit(fate: Fate) -> Result<(), LedgerCallError> {
+        let directory = tempfile::tempdir().unwrap();
+        let key = directory.path().join("key");
+        crate::keyfile::write_private(&key, "ab".repeat(32).as_bytes()).unwrap();
+        let ledger = Ledger::connect(&serve(fate).await, Address([9; 20]), Some(&key)).await.unwrap();
+        let (sender, mut inputs) = mpsc::channel(4);
+        let (submitter, _task) = Submitter::start(ledger, Duration::from_millis(1), sender);
+        let parameters = EpochParameters { epoch: 1, seed: Hash([1; 32]), workers_root: Hash([2; 32]), total_stake: 3 };
+        submitter.submit(CallId(4), LedgerCall::StartEpoch { parameters, signatures: Vec::new() }).unwrap();
+        match tokio::time::timeout(Duration::from_secs(30), inputs.recv()).await.unwrap().unwrap() {
+            Input::LedgerCall(CallId(4), result) => result,
+            input => panic!("{input:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_mind_learns_what_became_of_its_call() {
+        assert_eq!(submit(Fate::Included { after: 3, status: 1 }).await, Ok(()));
+        let failed = submit(Fate::Included { after: 0, status: 0 }).await;
+        assert!(matches!(failed, Err(LedgerCallError::Reverted(_))), "{failed:?}");
+        let refusal = Enigma::WrongEpochNumber { given: 1, expected: 2 }.abi_encode();
+        match submit(Fate::Refused(refusal.into())).await {
+            Err(LedgerCallError::Reverted(text)) => assert!(text.starts_with("WrongEpochNumber"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        let broken = submit(Fate::Broken).await;
+        assert!(matches!(broken, Err(LedgerCallError::Unavailable(_))), "{broken:?}");
+    }
+}
