@@ -1,8 +1,8 @@
 //! The key manager's host part: tells its core of Ethereum, carries workers' requests for keys, starts epochs.
 //!
 //! A request is answered only after the core was told every block that this node had followed when the request came, so that
-//! evidence with a fresh block hash is not refused. What the core is asked to sign for an epoch is written down before and
-//! repeated after every failure, so that an epoch has one seed.
+//! evidence with a fresh block hash is not refused. An epoch is asked for until Ethereum has it; the core sees to it that it
+//! has one seed, however often and with whatever block hash it is asked.
 
 use crate::{
     interface::{CallId, Event, LedgerCall, LedgerCallError, PeerId, RequestId, Timestamp},
@@ -12,7 +12,7 @@ use crate::{
     },
     message::Message,
     outbox::{Timer, backoff_ms},
-    saved::{Key, NextEpoch},
+    saved::Key,
     shared::{Change, CoreFailure, Shared, core_result},
 };
 use enigma_protocol::{
@@ -35,7 +35,6 @@ pub(crate) struct KeyManager {
     hashes: VecDeque<Hash>,
     view: View,
     questions: BTreeMap<u64, Question>,
-    next_epoch: Option<NextEpoch>,
     epoch_step: EpochStep,
     epoch_attempts: u32,
 }
@@ -112,7 +111,6 @@ impl KeyManager {
             hashes: VecDeque::new(),
             view: View::default(),
             questions: BTreeMap::new(),
-            next_epoch: None,
             epoch_step: EpochStep::Idle,
             epoch_attempts: 0,
         }
@@ -120,10 +118,6 @@ impl KeyManager {
 
     pub fn restore_deployed(&mut self, sc: ScAddress) {
         self.deployed.insert(sc);
-    }
-
-    pub fn restore_next_epoch(&mut self, next: NextEpoch) {
-        self.next_epoch = Some(next);
     }
 
     pub fn restore_newest(&mut self, hash: Hash) {
@@ -188,11 +182,6 @@ impl KeyManager {
                 }
             }
             Change::EpochStarted => {
-                let current = shared.ledger.epoch();
-                if self.next_epoch.as_ref().is_some_and(|next| next.epoch <= current) {
-                    self.next_epoch = None;
-                    shared.out.erase(&Key::NextEpoch);
-                }
                 self.epoch_step = EpochStep::Idle;
                 self.epoch_attempts = 0;
             }
@@ -374,16 +363,7 @@ impl KeyManager {
         if newest.is_none() || self.view.complete != newest {
             return;
         }
-        let Some(next) = self.next_epoch.clone().or_else(|| choose(shared)) else { return };
-        if self.next_epoch.is_none() {
-            shared.out.save(&Key::NextEpoch, &next);
-            self.next_epoch = Some(next.clone());
-        }
-        let input = EpochInput {
-            epoch: U64(next.epoch),
-            block_hash: Hex0x(next.block_hash),
-            workers: workers_json(&next.workers),
-        };
+        let Some(input) = next_epoch(shared) else { return };
         let request = self.ask(shared, Ask::Epoch, Request::SignEpoch { input });
         self.epoch_step = EpochStep::Signing(request);
     }
@@ -392,7 +372,7 @@ impl KeyManager {
         if self.epoch_step != EpochStep::Signing(id) {
             return;
         }
-        let failure = match result {
+        match result {
             Ok(Response::SignEpoch { result }) => match self.checked(shared, &result) {
                 Some((parameters, signature)) => {
                     let call = shared.out.submit(LedgerCall::StartEpoch { parameters, signatures: vec![signature] });
@@ -400,26 +380,15 @@ impl KeyManager {
                     self.epoch_step = EpochStep::Submitted(call, until);
                     return;
                 }
-                None => {
-                    shared.report_unexpected("SignEpoch", "it is not signed, or not the epoch asked for");
-                    return self.epoch_wait(shared);
-                }
+                None => shared.report_unexpected("SignEpoch", "it is not signed, or not the epoch asked for"),
             },
-            Ok(_) => {
-                shared.report_unexpected("SignEpoch", "it is no epoch");
-                return self.epoch_wait(shared);
-            }
-            Err(failure) => failure,
-        };
-        if !failure.is_retryable() {
-            // The core has not signed this choice and will not: its block may be too old by now.
-            self.next_epoch = None;
-            shared.out.erase(&Key::NextEpoch);
+            Ok(_) => shared.report_unexpected("SignEpoch", "it is no epoch"),
+            Err(_) => {}
         }
         self.epoch_wait(shared);
     }
 
-    /// The epoch in a reply, if Ethereum will take it. A core that signed an earlier choice for this epoch repeats that one.
+    /// The epoch in a reply, if Ethereum will take it. A core that signed this epoch before repeats what it signed then.
     fn checked(&self, shared: &Shared, result: &EpochResult) -> Option<(EpochParameters, Signature)> {
         let parameters = EpochParameters {
             epoch: result.epoch.0,
@@ -427,7 +396,7 @@ impl KeyManager {
             workers_root: result.workers_root.0,
             total_stake: result.total_stake.0,
         };
-        let is_next = self.next_epoch.as_ref().is_some_and(|next| next.epoch == parameters.epoch);
+        let is_next = parameters.epoch == shared.ledger.epoch().saturating_add(1);
         let signature = result.signature.0;
         signature.verify(parameters.digest(&shared.config.domain), self.signer).ok().filter(|()| is_next)?;
         Some((parameters, signature))
@@ -441,19 +410,21 @@ impl KeyManager {
 }
 
 /// The next epoch, when it is time for it.
-fn choose(shared: &Shared) -> Option<NextEpoch> {
+fn next_epoch(shared: &Shared) -> Option<EpochInput> {
     let newest = shared.ledger.newest?;
-    let (epoch, workers) = match shared.ledger.current() {
-        None => (1, shared.ledger.workers()),
+    let workers = match shared.ledger.current() {
+        None => shared.ledger.workers(),
         Some(current) => {
             if newest.number < current.first_block.saturating_add(shared.config.epoch_length_blocks) {
                 return None;
             }
             // Fixed before the block hash that goes into the seed was known.
-            (current.parameters.epoch.saturating_add(1), shared.ledger.workers_before_newest())
+            shared.ledger.workers_before_newest()
         }
     };
-    (!workers.is_empty()).then_some(NextEpoch { epoch, block_hash: newest.hash, workers })
+    let epoch = U64(shared.ledger.epoch().saturating_add(1));
+    let input = EpochInput { epoch, block_hash: Hex0x(newest.hash), workers: workers_json(&workers) };
+    (!workers.is_empty()).then_some(input)
 }
 
 fn workers_json(workers: &[WorkerStake]) -> Vec<WorkerJson> {

@@ -8,7 +8,7 @@ use crate::{
     message::Message,
     outbox::{Outbox, Timer},
     rpc_api,
-    saved::{Closed, Cursor, Epoch, Key, NextEpoch, Recorded, Registered, decode},
+    saved::{Closed, Cursor, Epoch, Key, Recorded, Registered, decode},
     shared::{Change, Shared},
     tasks::Tasks,
     user::User,
@@ -89,12 +89,6 @@ impl Node {
                 decode::<()>(&key, value)?;
                 if let Mind::KeyManager(manager) = &mut self.mind {
                     manager.restore_deployed(sc);
-                }
-            }
-            Key::NextEpoch => {
-                let next: NextEpoch = decode(&key, value)?;
-                if let Mind::KeyManager(manager) = &mut self.mind {
-                    manager.restore_next_epoch(next);
                 }
             }
         }

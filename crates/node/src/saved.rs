@@ -38,8 +38,6 @@ pub(crate) enum Key {
     Outcome(TaskId),
     /// A contract with a deployment record; key managers only.
     Deployed(ScAddress),
-    /// [`NextEpoch`]; key managers only.
-    NextEpoch,
 }
 
 impl Key {
@@ -93,14 +91,6 @@ pub(crate) struct Closed {
     pub sequence: u64,
     /// By a receipt; otherwise it expired.
     pub confirmed: bool,
-}
-
-/// What the key manager's core was asked to sign: asked again, never changed, so that one epoch has one seed.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub(crate) struct NextEpoch {
-    pub epoch: u64,
-    pub block_hash: Hash,
-    pub workers: Vec<WorkerStake>,
 }
 
 pub(crate) fn encode(value: &impl BorshSerialize) -> Vec<u8> {

@@ -186,6 +186,95 @@ fn a_crash_before_any_output_changes_nothing() {
 }
 
 #[test]
+fn a_core_that_dies_at_any_request_changes_nothing() {
+    for host in [WORKER, MANAGER] {
+        let mut undisturbed = Network::new();
+        story(&mut undisturbed);
+        let requests = undisturbed.hosts[host].asked;
+        assert!(requests > 8, "the story is too short: {requests}");
+        for request in 1..=requests {
+            let mut network = Network::new();
+            network.hosts[host].core_dies_at = Some(request);
+            let inputs = story(&mut network);
+            assert!(network.hosts[host].core_dies_at.is_none(), "host {host} did not get to {request}");
+            assert_ended_well(&mut network, &inputs);
+        }
+    }
+}
+
+#[test]
+fn keys_that_do_not_come_are_asked_for_again_but_not_all_the_time() {
+    let mut network = Network::started();
+    network.worker_core.empty_answers = 8;
+    let input = network.deployment(0);
+    network.record_one(&input);
+    network.send_input(&input).unwrap();
+    network.settle();
+    assert!(network.worker_core.ptt_requests < 3, "one at once, the next later");
+    network.run_until(network.now + 60_000);
+    confirmed(&mut network, &input);
+}
+
+#[test]
+fn a_request_for_keys_waits_until_its_block_is_known() {
+    let mut network = Network::started();
+    network.run();
+    network.manager_core.refused_views = 3;
+    let input = network.deployment(0);
+    network.record_one(&input);
+    network.send_input(&input).unwrap();
+    network.run();
+    confirmed(&mut network, &input);
+    let failed = |event: &Event| matches!(event, Event::KeyExchangeFailed { .. });
+    assert!(!network.hosts[WORKER].events.iter().any(failed), "the worker asked once and waited");
+}
+
+#[test]
+fn tasks_of_other_workers_are_left_to_them() {
+    let mut network = Network::new();
+    let other = key(9).address();
+    network.mine(vec![
+        LedgerEvent::WorkerStaked { signer: other, stake: 100 },
+        LedgerEvent::WorkerLoggedIn { signer: other },
+    ]);
+    network.join_worker();
+    network.run();
+    let (mut mine, mut others) = (0, 0);
+    for _ in 0..12 {
+        let input = network.deployment(0);
+        match network.key(input.sc, network.ledger.epoch()) {
+            Ok(found) => {
+                assert_eq!(found.signer.0, key(1).address());
+                mine += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.code, codes::WORKER_OFFLINE);
+                others += 1;
+            }
+        }
+        network.record_one(&input);
+        network.send_input(&input).unwrap();
+        // Even when somebody hands the input to this worker.
+        network.push(WORKER, Input::Peer(peer(USER), Message::Input(input)));
+        network.run();
+    }
+    assert!(mine > 0 && others > 0, "half of the stake each");
+    assert_eq!((network.worker_core.executions, network.ledger.batches.len()), (mine, mine));
+}
+
+#[test]
+fn blocks_of_the_past_are_history() {
+    let mut network = Network::started();
+    let next = network.hosts[USER].node.next_block();
+    assert_eq!(next, network.ledger.next_number());
+    for block in network.ledger.blocks.clone() {
+        network.push(USER, Input::Ledger(block));
+    }
+    network.settle();
+    assert_eq!(network.hosts[USER].node.next_block(), next);
+}
+
+#[test]
 fn everything_twice_changes_nothing() {
     let mut network = Network::new();
     network.duplicate = true;
@@ -280,21 +369,29 @@ fn failures_of_the_core_are_tried_again() {
 
 #[test]
 fn a_core_that_lost_its_store_executes_again_what_is_open() {
-    let mut network = Network::started();
-    let deployment = network.deployment(0);
-    network.ledger.failures = 1_000;
-    network.record_one(&deployment);
-    network.send_input(&deployment).unwrap();
-    network.run();
-    assert_eq!(network.state(deployment.task_id), TaskState::Computed);
-    network.worker_core.lose_store();
-    network.ledger.failures = 0;
-    let call = network.call(deployment.sc, 0);
-    network.record_one(&call);
-    network.send_input(&call).unwrap();
-    network.run_until(network.now + 120_000);
-    for input in [deployment, call] {
-        confirmed(&mut network, &input);
+    for learns_from_batch in [true, false] {
+        let mut network = Network::started();
+        network.ledger.failures = 1_000;
+        let deployment = network.deployment(0);
+        network.record_one(&deployment);
+        network.send_input(&deployment).unwrap();
+        network.run();
+        assert_eq!(network.state(deployment.task_id), TaskState::Computed);
+        network.worker_core.lose_store();
+        let mut inputs = vec![deployment];
+        if !learns_from_batch {
+            let call = network.call(inputs[0].sc, 0);
+            network.record_one(&call);
+            network.send_input(&call).unwrap();
+            network.run_until(network.now + 500);
+            assert_eq!(network.state(call.task_id), TaskState::Computed);
+            inputs.push(call);
+        }
+        network.ledger.failures = 0;
+        network.run_until(network.now + 120_000);
+        for input in inputs {
+            confirmed(&mut network, &input);
+        }
     }
 }
 
@@ -320,6 +417,7 @@ fn a_record_of_the_epoch_before_is_executed_under_its_own_keys() {
     let mut network = Network::started();
     let sc = network.deploy();
     let old = network.call(sc, 0);
+    // Both are computed before one is committed.
     network.record_one(&old);
     network.mine_empty(25);
     network.run();
@@ -330,6 +428,7 @@ fn a_record_of_the_epoch_before_is_executed_under_its_own_keys() {
     network.send_input(&new).unwrap();
     network.run();
     assert_eq!(network.state(new.task_id), TaskState::Queued, "the older record is first");
+    network.ledger.failures = 3;
     network.send_input(&old).unwrap();
     network.run();
     for input in [old, new] {
@@ -529,7 +628,11 @@ fn an_epoch_that_does_not_start_is_tried_again_with_the_same_seed() {
     network.run_until(network.now + 150);
     assert_eq!(network.ledger.epoch(), 0);
     network.restart(MANAGER);
-    network.mine_empty(1);
+    // Another worker comes too late for this epoch.
+    let signer = key(9).address();
+    network.run_until(network.now + 350);
+    assert_eq!(network.manager_core.signed.len(), 1);
+    network.mine(vec![LedgerEvent::WorkerStaked { signer, stake: 1 }, LedgerEvent::WorkerLoggedIn { signer }]);
     network.run_until(network.now + 150);
     network.core_lost(MANAGER);
     network.core_back(MANAGER);
@@ -537,6 +640,8 @@ fn an_epoch_that_does_not_start_is_tried_again_with_the_same_seed() {
     assert_eq!(network.ledger.epoch(), 1);
     assert_eq!(network.manager_core.signed.len(), 1);
     network.deploy();
+    let unknown = |event: &Event| matches!(event, Event::EpochWorkersUnknown { .. });
+    assert!(!network.hosts.iter().any(|host| host.events.iter().any(unknown)));
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct WorkerCore {
     pub ptt_requests: usize,
     /// Answers to give instead of working, oldest first.
     pub failures: Vec<u16>,
+    /// So many answers of key managers hold nothing that was asked for.
+    pub empty_answers: usize,
 }
 
 impl WorkerCore {
@@ -56,6 +58,7 @@ impl WorkerCore {
             executions: 0,
             ptt_requests: 0,
             failures: Vec::new(),
+            empty_answers: 0,
         }
     }
 
@@ -85,6 +88,10 @@ impl WorkerCore {
                 let Ok(keys) = serde_json::from_slice::<Vec<(u64, String, bool)>>(&input.response.0) else {
                     return Err((15, "no key manager signed this"));
                 };
+                if self.empty_answers > 0 {
+                    self.empty_answers -= 1;
+                    return Ok(Response::PTTResponse { result: PttErrors::default() });
+                }
                 for (epoch, sc, with_state) in keys {
                     self.keys.insert((epoch, sc.parse().unwrap()), with_state);
                 }
@@ -222,11 +229,19 @@ pub struct ManagerCore {
     /// What it has signed, which survives.
     pub signed: BTreeMap<u64, EpochResult>,
     pub failures: Vec<u16>,
+    pub refused_views: usize,
 }
 
 impl ManagerCore {
     pub fn new(seed: u8) -> Self {
-        Self { key: key(seed), view: None, deployed: BTreeSet::new(), signed: BTreeMap::new(), failures: Vec::new() }
+        Self {
+            key: key(seed),
+            view: None,
+            deployed: BTreeSet::new(),
+            signed: BTreeMap::new(),
+            failures: Vec::new(),
+            refused_views: 0,
+        }
     }
 
     pub fn restart(&mut self) {
@@ -241,6 +256,10 @@ impl ManagerCore {
     fn answer(&mut self, request: Request) -> Answer {
         match request {
             Request::SetLedgerView { input } => {
+                if self.refused_views > 0 {
+                    self.refused_views -= 1;
+                    return Err((20, "told to fail"));
+                }
                 assert!(input.block_hashes.len() <= 256);
                 self.deployed.extend(input.deployed.iter().map(|sc| sc.0));
                 let result = LedgerViewResult { block_number: input.block_number };

@@ -31,6 +31,10 @@ pub struct Host {
     /// Crashes before it performs this output.
     pub crash_at: Option<usize>,
     pub core_is_up: bool,
+    /// Requests to the core so far.
+    pub asked: usize,
+    /// The core dies before it answers this request, and comes back.
+    pub core_dies_at: Option<usize>,
     blocks_sent: u64,
     pub events: Vec<Event>,
 }
@@ -108,6 +112,8 @@ impl Network {
                 performed: 0,
                 crash_at: None,
                 core_is_up: role != Role::User,
+                asked: 0,
+                core_dies_at: None,
                 blocks_sent: 0,
                 events: Vec::new(),
             })
@@ -297,7 +303,12 @@ impl Network {
                 }
             }
             Output::AskCore(id, request) => {
-                if self.hosts[host].core_is_up {
+                self.hosts[host].asked += 1;
+                if self.hosts[host].core_dies_at == Some(self.hosts[host].asked) {
+                    self.hosts[host].core_dies_at = None;
+                    self.core_lost(host);
+                    self.core_back(host);
+                } else if self.hosts[host].core_is_up {
                     let reply = match host {
                         WORKER => self.worker_core.handle(request),
                         _ => self.manager_core.handle(request),
