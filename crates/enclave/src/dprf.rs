@@ -269,7 +269,7 @@ fn lagrange_at_zero(index: u64, indices: impl Iterator<Item = u64>) -> Option<Sc
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use enigma_protocol::Address;
 
@@ -323,11 +323,12 @@ mod tests {
     }
 
     /// A dealer that only a test may be: Shamir shares of `secret` with `threshold`, indices from 1.
-    fn deal(secret: Scalar, threshold: u64, count: u64) -> Vec<(u64, Share)> {
+    pub(crate) fn deal(secret: u64, threshold: u64, count: u64) -> Vec<(u64, Share)> {
         let coefficients: Vec<Scalar> = (1..threshold).map(|n| Scalar::from(n * 7919)).collect();
         let value = |index: u64| {
             let x = Scalar::from(index);
-            coefficients.iter().rev().fold(Scalar::ZERO, |sum, coefficient| (sum + coefficient) * x) + secret
+            coefficients.iter().rev().fold(Scalar::ZERO, |sum, coefficient| (sum + coefficient) * x)
+                + Scalar::from(secret)
         };
         (1..=count).map(|index| (index, Share(value(index)))).collect()
     }
@@ -339,8 +340,8 @@ mod tests {
 
     #[test]
     fn any_three_of_five_agree_with_the_whole_key() {
-        let secret = Scalar::from(123_456_789u64);
-        let whole = evaluate(&Share(secret));
+        let secret = 123_456_789;
+        let whole = evaluate(&Share(Scalar::from(secret)));
         let expected = combine(&domain(), &input(), 1, &[(1, &whole)]).unwrap();
         let partials: Vec<_> = deal(secret, 3, 5).iter().map(|(index, share)| (*index, evaluate(share))).collect();
         for a in 0..5 {

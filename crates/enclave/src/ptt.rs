@@ -473,3 +473,172 @@ impl PendingRequest {
         Accepted { epoch: self.epoch, keys: self.addresses.iter().map(keys).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dprf::{Share, tests::deal};
+    use enigma_attestation::Claims;
+
+    struct Counter(core::sync::atomic::AtomicU8);
+
+    impl Tee for Counter {
+        fn measurement(&self) -> Hash {
+            Hash::ZERO
+        }
+        fn attest(&self, _: &Claims) -> Result<Vec<u8>, TeeError> {
+            Ok(Vec::new())
+        }
+        fn seal(&self, plaintext: &[u8]) -> Result<Vec<u8>, TeeError> {
+            Ok(plaintext.to_vec())
+        }
+        fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, TeeError> {
+            Ok(Zeroizing::new(sealed.to_vec()))
+        }
+        fn fill_random(&self, bytes: &mut [u8]) -> Result<(), TeeError> {
+            match self.0.fetch_add(1, core::sync::atomic::Ordering::SeqCst) {
+                255 => Err(TeeError::Unavailable { service: "randomness", reason: "none left".into() }),
+                byte => {
+                    bytes.fill(byte);
+                    Ok(())
+                }
+            }
+        }
+        fn now_s(&self) -> u64 {
+            0
+        }
+    }
+
+    const DOMAIN: Domain = Domain { chain_id: 1, enigma: Address([1; 20]) };
+    const SC: ScAddress = ScAddress([2; 32]);
+    const EPOCH: u64 = 3;
+
+    /// Five key managers of which three are needed, and a request that waits for them.
+    struct Setup {
+        tee: Counter,
+        signers: Vec<SecretKey>,
+        shares: Vec<Share>,
+        key_managers: KeyManagers,
+        pending: Pending,
+        request: Request,
+    }
+
+    fn setup() -> Setup {
+        let tee = Counter(0.into());
+        let signers: Vec<_> = (1..=5).map(|n| SecretKey::from_bytes(&[n; 32]).unwrap()).collect();
+        let shares: Vec<_> = deal(77, 3, 5).into_iter().map(|(_, share)| share).collect();
+        let members = signers.iter().zip(&shares).map(|(key, share)| (key.address(), share.commitment())).collect();
+        let fresh = FreshRequest::new(&tee).unwrap();
+        let (id, public_key, addresses) = (fresh.id, fresh.public_key, vec![SC]);
+        let request = Request {
+            id,
+            public_key,
+            addresses: addresses.clone(),
+            epoch: EPOCH,
+            block_hash: Hash::ZERO,
+            evidence: vec![],
+        };
+        let mut pending = Pending::default();
+        pending.insert(fresh, EPOCH, addresses);
+        Setup { tee, signers, shares, key_managers: KeyManagers::for_test(3, members), pending, request }
+    }
+
+    impl Setup {
+        fn share(&self, index: usize, purpose: Purpose) -> (Purpose, Partial) {
+            (purpose, self.shares[index].evaluate(&DOMAIN, &input_of(purpose, SC, EPOCH).unwrap(), &[0; 32]))
+        }
+
+        fn honest(&self, index: usize) -> Content {
+            vec![(
+                SC,
+                [Purpose::Input, Purpose::State, Purpose::Random].map(|purpose| self.share(index, purpose)).into(),
+            )]
+        }
+
+        fn give(&mut self, index: usize, content: &Content) -> Result<Accepted, InvalidAnswer> {
+            let answer = seal_answer(&self.tee, &DOMAIN, &self.signers[index], &self.request, content).unwrap();
+            self.pending.accept_from(&DOMAIN, &self.key_managers, &answer)
+        }
+    }
+
+    fn input_secret(accepted: Result<Accepted, InvalidAnswer>) -> Option<Secret> {
+        let mut accepted = accepted.unwrap();
+        assert_eq!((accepted.epoch, accepted.keys.len()), (EPOCH, 1));
+        let (sc, keys) = accepted.keys.pop().unwrap();
+        assert_eq!(sc, SC);
+        assert_eq!((keys.state.is_some(), keys.random.is_some()), (keys.input.is_some(), keys.input.is_some()));
+        assert!(keys.input.is_none() || keys.input != keys.state && keys.state != keys.random);
+        keys.input
+    }
+
+    #[test]
+    fn any_three_of_five_answers_give_the_keys() {
+        let mut secrets = Vec::new();
+        for order in [[0, 1, 2], [4, 2, 0], [1, 3, 4]] {
+            let mut setup = setup();
+            let [one, two, three] = order.map(|index| {
+                let content = setup.honest(index);
+                setup.give(index, &content)
+            });
+            assert_eq!((input_secret(one), input_secret(two)), (None, None));
+            secrets.push(input_secret(three).unwrap());
+            let content = setup.honest(order[0]);
+            assert_eq!(setup.give(order[0], &content).err(), Some(InvalidAnswer::NotPending), "the request is done");
+        }
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+    }
+
+    #[test]
+    fn one_key_manager_counts_once() {
+        let mut setup = setup();
+        let content = setup.honest(0);
+        assert!(setup.give(0, &content).is_ok());
+        assert_eq!(setup.give(0, &content).err(), Some(InvalidAnswer::NotPending));
+        assert!(setup.give(1, &setup.honest(1)).is_ok());
+        assert!(input_secret(setup.give(2, &setup.honest(2))).is_some());
+    }
+
+    #[test]
+    fn a_registered_key_manager_that_cheats() {
+        let mut setup = setup();
+        let other_share = setup.honest(1);
+        assert_eq!(setup.give(0, &other_share).err(), Some(InvalidAnswer::Share));
+        let (_, partial) = setup.share(0, Purpose::State);
+        let relabelled = vec![(SC, vec![(Purpose::Input, partial.clone())])];
+        assert_eq!(setup.give(0, &relabelled).err(), Some(InvalidAnswer::Share));
+        let seed = vec![(SC, vec![(Purpose::Seed, partial)])];
+        assert_eq!(setup.give(0, &seed).err(), Some(InvalidAnswer::Content));
+        let twice = vec![(SC, vec![setup.share(0, Purpose::Input), setup.share(0, Purpose::Input)])];
+        assert_eq!(setup.give(0, &twice).err(), Some(InvalidAnswer::Content));
+        let not_asked_for = vec![(ScAddress([9; 32]), vec![])];
+        assert_eq!(setup.give(0, &not_asked_for).err(), Some(InvalidAnswer::Content));
+        // It can still answer as it should.
+        assert!(setup.give(0, &setup.honest(0)).is_ok());
+    }
+
+    #[test]
+    fn without_randomness_nothing_is_sealed() {
+        let setup = setup();
+        setup.tee.0.store(255, core::sync::atomic::Ordering::SeqCst);
+        let sealed = seal_answer(&setup.tee, &DOMAIN, &setup.signers[0], &setup.request, &setup.honest(0));
+        assert!(matches!(sealed, Err(Refusal::Tee(_))));
+    }
+
+    #[test]
+    fn requests_have_one_encoding() {
+        let request = setup().request;
+        let bytes = request.to_bytes();
+        assert_eq!(Request::from_bytes(&bytes), Some(request));
+        for position in 0..bytes.len() {
+            assert_eq!(Request::from_bytes(&bytes[..position]), None);
+            for change in 1..=255 {
+                let mut changed = bytes.clone();
+                changed[position] ^= change;
+                if let Some(read) = Request::from_bytes(&changed) {
+                    assert_eq!(read.to_bytes(), changed);
+                }
+            }
+        }
+        assert_eq!(Request::from_bytes(&[bytes, vec![0xc0]].concat()), None);
+    }
+}

@@ -1,0 +1,587 @@
+//! A network of one key manager and some workers, spoken to through JSON frames only.
+
+use enigma_attestation::{
+    Claims, Expected, Freshness, Policy, Purpose, Role,
+    simulation::{Platform, Validity},
+    verify,
+};
+use enigma_enclave::{Identity, KeyManager, KeyValue, Store, StoreError, Tee, TeeError, Worker, Write, identity};
+use enigma_protocol::{
+    Address, Domain, Hash, ScAddress,
+    config::{KeyManagerConfig, NetworkConfig},
+    hash::keccak256,
+    ipc::{
+        ComputeInput, DeployInput, Failure, OneOrMany, PttInput, PttRequestResult, PttResponseInput, ReplyFrame,
+        Request, RequestFrame, Response, TaskEncryptionKey, WorkerJson, input_key_message,
+    },
+    ipc::{EpochInput, EpochResult, LedgerViewInput},
+    json::{ByteArray, Hex, Hex0x, RecordJson, U64, U128},
+    receipt::Receipt,
+    record::Record,
+    sealing::{
+        ResponseKey, TaskContext,
+        rand_core::{TryCryptoRng, TryRng},
+        seal_task,
+    },
+    signature::{Purpose as SigningPurpose, SecretKey, Signature},
+    task::{TaskInput, task_id},
+};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use zeroize::Zeroizing;
+
+pub const MEASUREMENT: Hash = Hash([0xaa; 32]);
+pub const BLOCK: Hash = Hash([0xbb; 32]);
+pub const DOMAIN: Domain = Domain { chain_id: 31337, enigma: Address([0xee; 20]) };
+pub const GAS: u64 = 1_000_000;
+const NOW_S: u64 = 1_800_000_000;
+
+/// A store in memory whose n-th commit can be made to fail.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    map: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
+    commits: AtomicU64,
+    failing: AtomicU64,
+}
+
+impl Memory {
+    /// Makes the `n`-th commit from now on fail, counted from 1; 0 for none.
+    pub fn fail_commit(&self, n: u64) {
+        self.0.commits.store(0, Ordering::SeqCst);
+        self.0.failing.store(n, Ordering::SeqCst);
+    }
+
+    pub fn snapshot(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.0.map.lock().unwrap().clone()
+    }
+
+    /// What a host can always do.
+    pub fn put_back(&self, map: BTreeMap<Vec<u8>, Vec<u8>>) {
+        *self.0.map.lock().unwrap() = map;
+    }
+
+    pub fn from_snapshot(map: BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+        Self(Arc::new(Inner { map: Mutex::new(map), ..Inner::default() }))
+    }
+}
+
+impl Store for Memory {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.0.map.lock().unwrap().get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<KeyValue>, StoreError> {
+        let map = self.0.map.lock().unwrap();
+        let found = map.range(from.to_vec()..).filter(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+        if self.0.commits.fetch_add(1, Ordering::SeqCst) + 1 == self.0.failing.load(Ordering::SeqCst) {
+            return Err(StoreError("the disk is full".into()));
+        }
+        let mut map = self.0.map.lock().unwrap();
+        for (key, value) in writes {
+            match value {
+                Some(value) => map.insert(key.clone(), value.clone()),
+                None => map.remove(key),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// A simulated TEE with counted, reproducible randomness.
+pub struct TestTee {
+    pub platform: Platform,
+    seed: u8,
+    drawn: AtomicU64,
+}
+
+impl TestTee {
+    pub fn new(seed: u8) -> Self {
+        Self::on(seed, Platform::from_secret([seed; 32], MEASUREMENT, Validity::DEVELOPMENT).unwrap())
+    }
+
+    pub fn on(seed: u8, platform: Platform) -> Self {
+        Self { platform, seed, drawn: AtomicU64::new(0) }
+    }
+
+    fn mac(&self, plaintext: &[u8]) -> Hash {
+        keccak256([&[self.seed; 32], plaintext].concat())
+    }
+}
+
+/// Distinguishes the runs of one enclave, as a real generator would.
+static RUNS: AtomicU64 = AtomicU64::new(0);
+
+impl Tee for TestTee {
+    fn measurement(&self) -> Hash {
+        self.platform.measurement()
+    }
+
+    fn attest(&self, claims: &Claims) -> Result<Vec<u8>, TeeError> {
+        Ok(self.platform.attest(claims))
+    }
+
+    fn seal(&self, plaintext: &[u8]) -> Result<Vec<u8>, TeeError> {
+        Ok([&self.mac(plaintext).0, plaintext].concat())
+    }
+
+    fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, TeeError> {
+        let (mac, plaintext) = sealed.split_at_checked(32).ok_or(TeeError::DoesNotUnseal)?;
+        if mac != self.mac(plaintext).0 {
+            return Err(TeeError::DoesNotUnseal);
+        }
+        Ok(Zeroizing::new(plaintext.to_vec()))
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) -> Result<(), TeeError> {
+        for byte in bytes {
+            let run = RUNS.fetch_add(1, Ordering::SeqCst);
+            let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
+            *byte = keccak256([&[self.seed], &run.to_be_bytes()[..], &drawn.to_be_bytes()].concat()).0[0];
+        }
+        Ok(())
+    }
+
+    fn now_s(&self) -> u64 {
+        NOW_S
+    }
+}
+
+/// Randomness of users.
+pub struct UserRng(pub u64);
+
+impl TryRng for UserRng {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        self.try_next_u64().map(|number| number as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for byte in bytes {
+            self.0 += 1;
+            *byte = keccak256(self.0.to_be_bytes()).0[0];
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for UserRng {}
+
+/// Anything that answers frames.
+pub trait Machine {
+    fn handle(&self, frame: &[u8]) -> Vec<u8>;
+
+    fn ask(&self, request: Request) -> Result<Response, Failure> {
+        let frame = serde_json::to_vec(&RequestFrame { id: "7".into(), request }).unwrap();
+        match serde_json::from_slice(&self.handle(&frame)).unwrap() {
+            ReplyFrame::Failure(failure) => Err(failure),
+            ReplyFrame::Response(frame) => {
+                assert_eq!(frame.id, "7");
+                Ok(frame.response)
+            }
+        }
+    }
+
+    /// The error code of a request that is refused.
+    #[track_caller]
+    fn refuses(&self, request: Request) -> (u16, String) {
+        let failure = self.ask(request).expect_err("the request is refused");
+        (failure.code.unwrap(), failure.msg)
+    }
+}
+
+impl Machine for Worker<TestTee, Memory> {
+    fn handle(&self, frame: &[u8]) -> Vec<u8> {
+        self.handle(frame)
+    }
+}
+
+impl Machine for KeyManager<TestTee, Memory> {
+    fn handle(&self, frame: &[u8]) -> Vec<u8> {
+        self.handle(frame)
+    }
+}
+
+/// The key manager, and Ethereum as far as the enclaves see it.
+pub struct Network {
+    pub config: NetworkConfig,
+    pub km_store: Memory,
+    pub km: KeyManager<TestTee, Memory>,
+    pub epoch: u64,
+    pub gas_limit: u64,
+    block: u64,
+    workers: Vec<WorkerJson>,
+    nonces: BTreeMap<Address, u64>,
+    records: BTreeMap<ScAddress, u64>,
+}
+
+impl Network {
+    /// A network in epoch 1 with these workers, all with the same stake.
+    pub fn new(workers: &[Address]) -> Self {
+        Self::on(Memory::default(), workers)
+    }
+
+    /// The same with the key manager in this store.
+    pub fn on(km_store: Memory, workers: &[Address]) -> Self {
+        let Identity { signer, commitment } = identity(&TestTee::new(1), &km_store, Role::KeyManager).unwrap();
+        let config = NetworkConfig {
+            chain_id: DOMAIN.chain_id,
+            enigma: Hex0x(DOMAIN.enigma),
+            checkpoint: Hex0x(Hash::ZERO),
+            threshold: 1,
+            key_managers: vec![KeyManagerConfig { signer: Hex0x(signer), commitment: Hex0x(commitment.unwrap()) }],
+            measurements: vec![Hex0x(MEASUREMENT)],
+        };
+        let km = KeyManager::open(TestTee::new(1), km_store.clone(), config.clone()).unwrap();
+        let workers = stakes(workers);
+        let (nonces, records) = (BTreeMap::new(), BTreeMap::new());
+        let mut network = Self { config, km_store, km, epoch: 0, gas_limit: GAS, block: 0, workers, nonces, records };
+        network.next_epoch();
+        network
+    }
+
+    pub fn restart_km(&mut self) {
+        self.km = KeyManager::open(TestTee::new(1), self.km_store.clone(), self.config.clone()).unwrap();
+    }
+
+    pub fn epoch_input(&self, epoch: u64) -> EpochInput {
+        EpochInput { epoch: U64(epoch), block_hash: Hex0x(BLOCK), workers: self.workers.clone() }
+    }
+
+    pub fn sign_epoch(&self, epoch: u64) -> EpochResult {
+        match self.km.ask(Request::SignEpoch { input: self.epoch_input(epoch) }) {
+            Ok(Response::SignEpoch { result }) => result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn next_epoch(&mut self) {
+        self.epoch += 1;
+        self.sign_epoch(self.epoch);
+        self.tell_km(&[]);
+    }
+
+    pub fn view(&self, deployed: &[ScAddress]) -> LedgerViewInput {
+        LedgerViewInput {
+            block_number: U64(self.block),
+            block_hashes: vec![Hex0x(BLOCK)],
+            epoch: U64(self.epoch),
+            seed: self.sign_epoch(self.epoch).seed,
+            workers: self.workers.clone(),
+            deployed: deployed.iter().map(|sc| Hex(*sc)).collect(),
+        }
+    }
+
+    /// Tells the key manager of a new block with these deployments.
+    pub fn tell_km(&mut self, deployed: &[ScAddress]) {
+        self.block += 1;
+        let input = self.view(deployed);
+        self.km.ask(Request::SetLedgerView { input }).unwrap();
+    }
+
+    pub fn worker(&self, seed: u8, store: &Memory) -> Worker<TestTee, Memory> {
+        self.worker_on(TestTee::new(seed), store)
+    }
+
+    pub fn worker_on(&self, tee: TestTee, store: &Memory) -> Worker<TestTee, Memory> {
+        Worker::open(tee, store.clone(), self.config.clone()).unwrap()
+    }
+
+    /// The next epoch has these workers.
+    pub fn replace_workers(&mut self, workers: &[Address]) {
+        self.workers = stakes(workers);
+        self.next_epoch();
+    }
+
+    /// The whole exchange for the keys of the current epoch.
+    pub fn fetch_keys(&self, worker: &dyn Machine, addresses: &[ScAddress]) {
+        self.fetch_keys_of(worker, addresses, self.epoch).unwrap();
+    }
+
+    pub fn fetch_keys_of(&self, worker: &dyn Machine, addresses: &[ScAddress], epoch: u64) -> Result<(), Failure> {
+        let request = key_request(worker, epoch, addresses);
+        let answer = self.answer(request)?;
+        match worker.ask(Request::PTTResponse { input: answer }).unwrap() {
+            Response::PTTResponse { result } => assert_eq!(result.errors, []),
+            other => panic!("{other:?}"),
+        }
+        Ok(())
+    }
+
+    pub fn answer(&self, input: PttRequestResult) -> Result<PttResponseInput, Failure> {
+        match self.km.ask(Request::AnswerPTTRequest { input })? {
+            Response::AnswerPTTRequest { result } => Ok(result),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn nonce(&self, sender: Address) -> u64 {
+        self.nonces.get(&sender).copied().unwrap_or_default()
+    }
+
+    /// What the Enigma contract does when a task is recorded.
+    pub fn record(&mut self, sc: ScAddress, sender: Address, inputs_hash: Hash) -> Record {
+        let nonce = self.nonces.entry(sender).or_default();
+        let index = self.records.entry(sc).or_default();
+        self.block += 1;
+        let record = Record {
+            sc,
+            sender,
+            sender_nonce: *nonce,
+            inputs_hash,
+            timestamp: NOW_S,
+            prevrandao: keccak256(self.block.to_be_bytes()),
+            inlined: false,
+            gas_limit: self.gas_limit,
+            gas_price: 1,
+            value: 0,
+            call_gas: 0,
+            epoch: self.epoch,
+            block_number: self.block,
+            due: self.block + 10,
+            record_index: *index,
+        };
+        *nonce += 1;
+        *index += 1;
+        record
+    }
+
+    /// Seals and records a deployment by `sender`; the worker must have the input key.
+    pub fn deployment(&mut self, worker: &dyn Machine, sender: Address, pre_code: &[u8], args: &[u8]) -> Task {
+        let sc = self.future_contract(sender);
+        self.task(worker, sc, sender, "construct(bytes)", args, Some(pre_code.to_vec()))
+    }
+
+    /// The address of the contract that `sender` would deploy next.
+    pub fn future_contract(&self, sender: Address) -> ScAddress {
+        task_id(&DOMAIN, sender, self.nonce(sender)).into()
+    }
+
+    /// Seals and records a call.
+    pub fn call(&mut self, worker: &dyn Machine, sc: ScAddress, sender: Address, function: &str, args: &[u8]) -> Task {
+        self.task(worker, sc, sender, function, args, None)
+    }
+
+    fn task(
+        &mut self,
+        worker: &dyn Machine,
+        sc: ScAddress,
+        sender: Address,
+        function: &str,
+        args: &[u8],
+        pre_code: Option<Vec<u8>>,
+    ) -> Task {
+        let key = input_key(worker, sc, self.epoch);
+        let task_id = task_id(&DOMAIN, sender, self.nonce(sender));
+        let context = TaskContext { domain: DOMAIN, sc, epoch: self.epoch, task_id };
+        let public = key.worker_encryption_key.0.0;
+        let mut rng = UserRng(u64::from_be_bytes(task_id.0[..8].try_into().unwrap()) >> 1);
+        let (sealed, response_key) = seal_task(&mut rng, &context, &public, function, args).unwrap();
+        let input = TaskInput {
+            task_id,
+            sc,
+            epoch: self.epoch,
+            suite: 1,
+            encrypted_fn: sealed.encrypted_fn,
+            encrypted_args: sealed.encrypted_args,
+            user_dh_key: sealed.user_dh_key.to_vec(),
+            pre_code,
+        };
+        let record = self.record(sc, sender, input.inputs_hash());
+        Task { record, input, response_key }
+    }
+
+    /// A contract that is deployed, with the keys for it in place.
+    pub fn deployed(&mut self, worker: &dyn Machine, pre_code: &[u8], args: &[u8]) -> ScAddress {
+        let sender = Address([0xd0; 20]);
+        let sc = self.future_contract(sender);
+        self.tell_km(&[sc]);
+        self.fetch_keys(worker, &[sc]);
+        let task = self.deployment(worker, sender, pre_code, args);
+        let done = task.run(worker);
+        assert_eq!(done.receipt.status as u8, 0, "{}", task.text(&done));
+        sc
+    }
+}
+
+fn stakes(workers: &[Address]) -> Vec<WorkerJson> {
+    let worker = |signer: &Address| WorkerJson { signer: Hex0x(*signer), stake: U128(1_000) };
+    let mut workers: Vec<_> = workers.iter().map(worker).collect();
+    workers.sort_by_key(|worker| worker.signer);
+    workers
+}
+
+pub fn key_request(worker: &dyn Machine, epoch: u64, addresses: &[ScAddress]) -> PttRequestResult {
+    let addresses = addresses.iter().map(|sc| Hex(*sc)).collect();
+    let input = Some(PttInput { addresses, epoch: U64(epoch), block_hash: Hex0x(BLOCK) });
+    match worker.ask(Request::GetPTTRequest { input }) {
+        Ok(Response::GetPTTRequest { result }) => result,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn encryption_key_request(sc: ScAddress, epoch: u64) -> Request {
+    Request::NewTaskEncryptionKey {
+        user_pub_key: Hex(vec![5; 32]),
+        contract_address: Some(Hex(sc)),
+        epoch: Some(U64(epoch)),
+        block_hash: Some(Hex0x(BLOCK)),
+    }
+}
+
+/// The input key, verified as a client verifies it.
+pub fn input_key(worker: &dyn Machine, sc: ScAddress, epoch: u64) -> TaskEncryptionKey {
+    match worker.ask(encryption_key_request(sc, epoch)) {
+        Ok(Response::NewTaskEncryptionKey { result }) => result,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn verify_input_key(network: &Network, key: &TaskEncryptionKey, sc: ScAddress, epoch: u64) {
+    let (signer, public_key) = (key.signer.0, key.worker_encryption_key.0);
+    let expected = Expected {
+        config_hash: network.config.hash(),
+        role: Role::Worker,
+        signer,
+        purpose: Purpose::InputKey { sc, epoch, suite: 1, public_key },
+        freshness: Freshness::OneOf(&[BLOCK]),
+    };
+    verify(&key.evidence.0, &expected, &Policy::development([MEASUREMENT]), NOW_S).unwrap();
+    let message = input_key_message(sc, epoch, 1, &public_key, &[5; 32]);
+    key.worker_sig.0.verify(SigningPurpose::InputKey.digest(&DOMAIN, epoch, &message), signer).unwrap();
+}
+
+/// A recorded task with the user's key to its output.
+pub struct Task {
+    pub record: Record,
+    pub input: TaskInput,
+    pub response_key: ResponseKey,
+}
+
+/// What a worker made of a task, its signature verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub response: Response,
+    pub receipt: Receipt,
+    pub signature: Signature,
+    pub encrypted_output: Vec<u8>,
+}
+
+impl Task {
+    pub fn request(&self) -> Request {
+        let task = ComputeInput {
+            encrypted_args: Hex(self.input.encrypted_args.clone()),
+            encrypted_fn: Hex(self.input.encrypted_fn.clone()),
+            user_dh_key: Hex(self.input.user_dh_key.clone()),
+            gas_limit: U64(self.record.gas_limit),
+            contract_address: Hex(self.input.sc),
+            suite: Some(self.input.suite),
+            record: Some(RecordJson::from(&self.record)),
+            ledger_proof: None,
+        };
+        match &self.input.pre_code {
+            Some(code) => {
+                Request::DeploySecretContract { input: DeployInput { pre_code: ByteArray(code.clone()), task } }
+            }
+            None => Request::ComputeTask { input: task },
+        }
+    }
+
+    pub fn run(&self, worker: &dyn Machine) -> Done {
+        self.try_run(worker).unwrap()
+    }
+
+    pub fn try_run(&self, worker: &dyn Machine) -> Result<Done, Failure> {
+        let response = worker.ask(self.request())?;
+        let (receipt, signature, output) = response.receipt().expect("an answer to a task has a receipt");
+        let receipt = Receipt::try_from(receipt.clone()).unwrap();
+        let (signature, encrypted_output) = (*signature, output.to_vec());
+        assert_eq!(receipt.task_id, self.input.task_id);
+        assert_eq!((receipt.sc, receipt.record_index), (self.record.sc, self.record.record_index));
+        assert_eq!((receipt.epoch, receipt.inputs_hash), (self.record.epoch, self.record.inputs_hash));
+        assert_eq!(receipt.output_hash, keccak256(&encrypted_output));
+        assert!((10_000..=self.record.gas_limit).contains(&receipt.gas_used));
+        Ok(Done { response, receipt, signature, encrypted_output })
+    }
+
+    /// The output as the user reads it.
+    pub fn output(&self, done: &Done) -> Vec<u8> {
+        self.response_key.open(&done.encrypted_output).unwrap()
+    }
+
+    pub fn text(&self, done: &Done) -> String {
+        String::from_utf8_lossy(&self.output(done)).into_owned()
+    }
+}
+
+pub fn one(sc: ScAddress) -> OneOrMany<Hex<ScAddress>> {
+    OneOrMany::One(Hex(sc))
+}
+
+/// Somebody who is no enclave of this network.
+pub fn stranger() -> SecretKey {
+    SecretKey::from_bytes(&[0x77; 32]).unwrap()
+}
+
+/// A contract in text: keeps its constructor's arguments; then, by the first letter of the function: `get`, `set`, `echo`,
+/// `random`, `panic`, `zero` (division by it), `loop`, `quit` (with the arguments as text), `big` (writes 200 KB).
+pub fn contract() -> Vec<u8> {
+    let text = r#"(module
+      (import "enigma" "fn_read" (func $fn_read (param i32)))
+      (import "enigma" "args_len" (func $args_len (result i32)))
+      (import "enigma" "args_read" (func $args_read (param i32)))
+      (import "enigma" "output" (func $output (param i32 i32)))
+      (import "enigma" "fail" (func $fail (param i32 i32)))
+      (import "enigma" "state_get" (func $state_get (param i32 i32) (result i32)))
+      (import "enigma" "register_read" (func $register_read (param i32)))
+      (import "enigma" "state_set" (func $state_set (param i32 i32 i32 i32)))
+      (import "enigma" "random" (func $random (param i32 i32)))
+      (memory (export "memory") 4)
+      (data (i32.const 65000) "k")
+      (func (export "enigma_abi_1"))
+      (func $save
+        (call $args_read (i32.const 0))
+        (call $state_set (i32.const 65000) (i32.const 1) (i32.const 0) (call $args_len)))
+      (func (export "deploy") (call $save))
+      (func (export "call")
+        (local $f i32)
+        (call $fn_read (i32.const 60000))
+        (local.set $f (i32.load8_u (i32.const 60000)))
+        (if (i32.eq (local.get $f) (i32.const 103)) (then
+          (drop (call $state_get (i32.const 65000) (i32.const 1)))
+          (call $register_read (i32.const 0))
+          (call $output (i32.const 0) (call $state_get (i32.const 65000) (i32.const 1)))))
+        (if (i32.eq (local.get $f) (i32.const 115)) (then (call $save)))
+        (if (i32.eq (local.get $f) (i32.const 101)) (then
+          (call $args_read (i32.const 0))
+          (call $output (i32.const 0) (call $args_len))))
+        (if (i32.eq (local.get $f) (i32.const 114)) (then
+          (call $random (i32.const 0) (i32.const 32))
+          (call $output (i32.const 0) (i32.const 32))))
+        (if (i32.eq (local.get $f) (i32.const 112)) (then unreachable))
+        (if (i32.eq (local.get $f) (i32.const 122)) (then
+          (drop (i32.div_u (i32.const 1) (i32.const 0)))))
+        (if (i32.eq (local.get $f) (i32.const 108)) (then (loop $again (br $again))))
+        (if (i32.eq (local.get $f) (i32.const 98)) (then
+          (call $state_set (i32.const 65000) (i32.const 1) (i32.const 0) (i32.const 200000))))
+        (if (i32.eq (local.get $f) (i32.const 113)) (then
+          (call $args_read (i32.const 0))
+          (call $fail (i32.const 0) (call $args_len))))))"#;
+    wat::parse_str(text).unwrap()
+}

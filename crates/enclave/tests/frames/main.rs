@@ -1,0 +1,9 @@
+//! The enclave from outside: everything through JSON frames, as its host speaks to it.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod durability;
+mod frames;
+mod harness;
+mod key_exchange;
+mod path;
+mod refusals;
