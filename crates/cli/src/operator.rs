@@ -13,10 +13,10 @@ use enigma_protocol::{
     json::Hex0x,
 };
 
-/// Asks a core for evidence that binds `ledger`'s account as its operator and the newest block.
+/// Asks a core for evidence that binds `ledger`'s account as its operator and a recent block.
 async fn evidence(core: &str, ledger: &Ledger) -> anyhow::Result<RegistrationParams> {
     let operator = ledger.account().context("registering needs an Ethereum account; give --eth-key-file")?;
-    let block_hash = ledger.newest_block_hash().await?;
+    let block_hash = ledger.recent_block_hash().await?;
     let input = RegistrationInput { operator: Hex0x(operator), block_hash: Hex0x(block_hash) };
     let answer = ipc::ask_once(core, Request::GetRegistrationParams { input: Some(input) }).await;
     match answer.with_context(|| format!("the core at {core} gave no registration evidence; is enigma-core running there?"))? {

@@ -1,10 +1,10 @@
 //! Ethereum as a client sees it: deposits, records, and the facts that a worker is verified against.
 
 use alloy::{
-    contract::Error as ContractError,
-    network::EthereumWallet,
+    contract::{CallBuilder, CallDecoder, Error as ContractError},
+    network::{Ethereum, EthereumWallet},
     primitives::{Address as EthAddress, B256, Bytes, U256},
-    providers::{DynProvider, Provider, ProviderBuilder},
+    providers::{DynProvider, PendingTransactionBuilder, Provider, ProviderBuilder},
     signers::local::PrivateKeySigner,
 };
 use enigma_protocol::{
@@ -274,9 +274,8 @@ impl Ledger {
     pub async fn deposit(&self, amount: u128) -> Result<(), LedgerError> {
         let token = self.enigma.token().call().await.map_err(describe)?;
         let token = EnigmaToken::new(token, self.provider.clone());
-        let approval = token.approve(*self.enigma.address(), U256::from(amount)).send().await.map_err(describe)?;
-        finish(approval).await?;
-        finish(self.enigma.deposit(amount).send().await.map_err(describe)?).await.map(drop)
+        finish(send(token.approve(*self.enigma.address(), U256::from(amount)), self.account).await?).await?;
+        finish(send(self.enigma.deposit(amount), self.account).await?).await.map(drop)
     }
 
     /// Takes grains back from the deposit.
@@ -284,7 +283,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`].
     pub async fn withdraw(&self, amount: u128) -> Result<(), LedgerError> {
-        finish(self.enigma.withdraw(amount).send().await.map_err(describe)?).await.map(drop)
+        finish(send(self.enigma.withdraw(amount), self.account).await?).await.map(drop)
     }
 
     /// Records one task and waits until it is mined.
@@ -301,12 +300,14 @@ impl Ledger {
         };
         let (epoch, nonce) = (request.epoch, request.sender_nonce);
         let pending = match request.target {
-            RecordTarget::Call(sc) => self.enigma.recordTasks(epoch, nonce, b256(sc.0), vec![task]).send().await,
+            RecordTarget::Call(sc) => {
+                send(self.enigma.recordTasks(epoch, nonce, b256(sc.0), vec![task]), self.account).await?
+            }
             RecordTarget::Deployment(hash) => {
-                self.enigma.recordDeployment(epoch, nonce, b256(hash.0), task).send().await
+                send(self.enigma.recordDeployment(epoch, nonce, b256(hash.0), task), self.account).await?
             }
         };
-        let receipt = finish(pending.map_err(describe)?).await?;
+        let receipt = finish(pending).await?;
         let log = receipt
             .decoded_log::<Enigma::TaskRecorded>()
             .ok_or_else(|| LedgerError::Failed(receipt.transaction_hash.to_string()))?;
@@ -335,12 +336,26 @@ pub struct RecordedTask {
     pub transaction: Hash,
 }
 
+/// Sends a contract call as a transaction of `from`, with a quarter more gas than it needs now: others may change the state
+/// that it meets when it is mined.
+///
+/// # Errors
+/// [`LedgerError`]; `Reverted` when the contract would refuse now.
+pub async fn send<P: Provider, D: CallDecoder>(
+    call: CallBuilder<P, D>,
+    from: EthAddress,
+) -> Result<PendingTransactionBuilder<Ethereum>, LedgerError> {
+    let call = call.from(from);
+    let gas = call.estimate_gas().await.map_err(describe)?;
+    call.gas(gas.saturating_add(gas / 4)).send().await.map_err(describe)
+}
+
 /// Waits for a transaction and fails unless it succeeded.
 ///
 /// # Errors
 /// [`LedgerError`].
 pub async fn finish(
-    pending: alloy::providers::PendingTransactionBuilder<alloy::network::Ethereum>,
+    pending: PendingTransactionBuilder<Ethereum>,
 ) -> Result<alloy::rpc::types::TransactionReceipt, LedgerError> {
     let provider = pending.provider().clone();
     let hash = *pending.tx_hash();

@@ -444,7 +444,7 @@ impl Devnet {
         let config = config.display().to_string();
         let args = ["run", "--data-dir", &folder, "--role", role, "--config", &config, "--endpoint"];
         let mut args = args.map(str::to_owned).to_vec();
-        args.extend(["tcp://127.0.0.1:0", "--json", "--exit-with-parent"].map(str::to_owned));
+        args.extend(["tcp://127.0.0.1:0", "--exit-with-parent"].map(str::to_owned));
         let mut part = start(name, &self.programs.core, &args, &self.dir.log(name)?)?;
         let ready = part.ready().await?;
         Ok((part.is_ready(), ready))

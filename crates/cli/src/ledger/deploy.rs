@@ -11,7 +11,7 @@ use enigma_client::{
     ledger::{
         b256,
         bindings::{DevelopmentVerifier, Enigma, EnigmaToken, IEnigma},
-        describe, eth_address, finish,
+        eth_address, finish, send,
     },
     verify::DEVELOPMENT_ROOT,
 };
@@ -139,8 +139,7 @@ impl Treasury {
     /// Ethereum refuses.
     pub async fn send(&self, token: Address, to: Address, grains: u128) -> anyhow::Result<()> {
         let token = EnigmaToken::new(eth_address(token), &self.provider);
-        let pending = token.transfer(eth_address(to), U256::from(grains)).send().await.map_err(describe)?;
-        finish(pending).await?;
+        finish(send(token.transfer(eth_address(to), U256::from(grains)), self.account).await?).await?;
         Ok(())
     }
 }

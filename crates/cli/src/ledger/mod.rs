@@ -18,6 +18,7 @@ pub use follow::{Pace, follow};
 pub use submit::Submitter;
 
 use alloy::{
+    eips::BlockNumberOrTag,
     network::EthereumWallet,
     providers::{DynProvider, Provider, ProviderBuilder},
     signers::local::PrivateKeySigner,
@@ -99,12 +100,12 @@ impl Ledger {
         })
     }
 
-    /// Hash of the newest block.
+    /// Hash of the block before the newest: the newest that a contract sees while gas is estimated in the newest block.
     ///
     /// # Errors
     /// The endpoint is gone.
-    pub async fn newest_block_hash(&self) -> anyhow::Result<Hash> {
-        let block = self.provider.get_block_by_number(alloy::eips::BlockNumberOrTag::Latest).await?;
-        Ok(Hash(block.context("Ethereum has no newest block")?.header.hash.0))
+    pub async fn recent_block_hash(&self) -> anyhow::Result<Hash> {
+        let newest = self.provider.get_block_by_number(BlockNumberOrTag::Latest).await?;
+        Ok(Hash(newest.context("Ethereum has no newest block")?.header.parent_hash.0))
     }
 }

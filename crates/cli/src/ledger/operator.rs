@@ -1,8 +1,13 @@
 //! What operators write to the registry and read from it.
 
 use super::Ledger;
-use alloy::{primitives::U256, providers::Provider};
-use enigma_client::ledger::{LedgerError, b256, bindings::EnigmaToken, bytes, describe, eth_address, finish};
+use alloy::{
+    contract::{CallBuilder, CallDecoder},
+    network::Ethereum,
+    primitives::U256,
+    providers::{PendingTransactionBuilder, Provider},
+};
+use enigma_client::ledger::{LedgerError, b256, bindings::EnigmaToken, bytes, describe, eth_address, finish, send};
 use enigma_protocol::{Address, Hash, ScAddress};
 
 /// A worker in the registry.
@@ -63,12 +68,19 @@ impl Ledger {
         Ok(self.contract.currentEpoch().call().await.map_err(describe)?.epoch)
     }
 
+    async fn send<P: Provider, D: CallDecoder>(
+        &self,
+        call: CallBuilder<P, D>,
+    ) -> Result<PendingTransactionBuilder<Ethereum>, LedgerError> {
+        send(call, eth_address(self.account.ok_or(LedgerError::PrivateKey)?)).await
+    }
+
     /// Registers a worker's enclave.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub async fn register_worker(&self, evidence: &[u8]) -> Result<(), LedgerError> {
-        finish(self.contract.registerWorker(bytes(evidence)).send().await.map_err(describe)?).await.map(drop)
+        finish(self.send(self.contract.registerWorker(bytes(evidence))).await?).await.map(drop)
     }
 
     /// Registers a key manager's enclave.
@@ -76,7 +88,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`].
     pub async fn register_key_manager(&self, evidence: &[u8]) -> Result<(), LedgerError> {
-        finish(self.contract.registerKeyManager(bytes(evidence)).send().await.map_err(describe)?).await.map(drop)
+        finish(self.send(self.contract.registerKeyManager(bytes(evidence))).await?).await.map(drop)
     }
 
     /// Adds grains to a worker's stake, from the account's own ENG.
@@ -86,9 +98,8 @@ impl Ledger {
     pub async fn add_stake(&self, signer: Address, grains: u128) -> Result<(), LedgerError> {
         let token = self.contract.token().call().await.map_err(describe)?;
         let token = EnigmaToken::new(token, &self.provider);
-        let approval = token.approve(*self.contract.address(), U256::from(grains)).send().await.map_err(describe)?;
-        finish(approval).await?;
-        finish(self.contract.stake(eth_address(signer), grains).send().await.map_err(describe)?).await.map(drop)
+        finish(self.send(token.approve(*self.contract.address(), U256::from(grains))).await?).await?;
+        finish(self.send(self.contract.stake(eth_address(signer), grains)).await?).await.map(drop)
     }
 
     /// Lets a worker take part in the following epochs.
@@ -96,7 +107,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`].
     pub async fn log_in(&self, signer: Address) -> Result<(), LedgerError> {
-        finish(self.contract.logIn(eth_address(signer)).send().await.map_err(describe)?).await.map(drop)
+        finish(self.send(self.contract.logIn(eth_address(signer))).await?).await.map(drop)
     }
 
     /// Grains of ENG that an account holds outside its deposit.

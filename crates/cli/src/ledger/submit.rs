@@ -10,12 +10,12 @@ use alloy::{
     providers::Provider,
 };
 use enigma_client::ledger::{
-    LedgerError, b256,
+    self, LedgerError, b256,
     bindings::IEnigma::{ReceiptData, RecordPreimage, Selection},
-    describe, eth_address,
+    eth_address,
 };
 use enigma_node::{CallId, Input, LedgerCall, LedgerCallError};
-use enigma_protocol::{receipt::Receipt, record::Record, selection::SelectionProof};
+use enigma_protocol::{Address, receipt::Receipt, record::Record, selection::SelectionProof};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -81,11 +81,11 @@ fn failed(error: LedgerError) -> LedgerCallError {
 }
 
 async fn send(ledger: &Ledger, call: LedgerCall) -> Result<B256, LedgerCallError> {
-    if ledger.account.is_none() {
+    let Some(account) = ledger.account else {
         return Err(LedgerCallError::Unavailable(
             "this node has no Ethereum account; give it --eth-key-file".to_owned(),
         ));
-    }
+    };
     match call {
         LedgerCall::CommitBatch { sc, epoch, to_entry, exe_code_hash, records, receipts, selection, signature } => {
             let count = records.len();
@@ -99,7 +99,7 @@ async fn send(ledger: &Ledger, call: LedgerCall) -> Result<B256, LedgerCallError
                 selection_of(selection),
                 signature.0.to_vec().into(),
             );
-            let transaction = dispatch(call).await?;
+            let transaction = dispatch(call, account).await?;
             info!(%sc, epoch, records = count, %transaction, "batch sent");
             Ok(transaction)
         }
@@ -111,17 +111,20 @@ async fn send(ledger: &Ledger, call: LedgerCall) -> Result<B256, LedgerCallError
                 parameters.total_stake,
                 signatures.iter().map(|signature| signature.0.to_vec().into()).collect(),
             );
-            let transaction = dispatch(call).await?;
+            let transaction = dispatch(call, account).await?;
             info!(epoch = parameters.epoch, %transaction, "epoch sent");
             Ok(transaction)
         }
     }
 }
 
-async fn dispatch<P: Provider, D: CallDecoder>(call: CallBuilder<P, D>) -> Result<B256, LedgerCallError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call.send()).await {
+async fn dispatch<P: Provider, D: CallDecoder>(
+    call: CallBuilder<P, D>,
+    account: Address,
+) -> Result<B256, LedgerCallError> {
+    match tokio::time::timeout(CALL_TIMEOUT, ledger::send(call, eth_address(account))).await {
         Ok(Ok(pending)) => Ok(*pending.tx_hash()),
-        Ok(Err(error)) => Err(failed(describe(error))),
+        Ok(Err(error)) => Err(failed(error)),
         Err(_) => Err(LedgerCallError::Unavailable("Ethereum gave no answer in time".to_owned())),
     }
 }
