@@ -24,7 +24,7 @@ library Preimages {
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(TASK_ID, chainId, enigma, sender, senderNonce));
+        return _hash5(TASK_ID, chainId, uint160(enigma), uint160(sender), senderNonce);
     }
 
     /// @notice What a user commits to when recording a task.
@@ -62,7 +62,7 @@ library Preimages {
         pure
         returns (bytes32)
     {
-        return keccak256(abi.encode(BODY, taskId_, inputsHash_, timestamp, prevrandao, inlined));
+        return _hash6(BODY, uint256(taskId_), uint256(inputsHash_), timestamp, prevrandao, inlined ? 1 : 0);
     }
 
     /// @notice A whole record.
@@ -77,8 +77,17 @@ library Preimages {
         uint64 blockNumber,
         uint64 due
     ) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(RECORD, bodyHash_, sender, gasLimit, gasPrice, value, callGas, epoch, blockNumber, due)
+        return _hash10(
+            RECORD,
+            uint256(bodyHash_),
+            uint160(sender),
+            gasLimit,
+            gasPrice,
+            value,
+            callGas,
+            epoch,
+            blockNumber,
+            due
         );
     }
 
@@ -89,7 +98,7 @@ library Preimages {
 
     /// @notice Head of a queue after one more record.
     function nextQueueHead(bytes32 head, bytes32 recordHash_) internal pure returns (bytes32) {
-        return keccak256(abi.encode(QUEUE, head, recordHash_));
+        return _hash3(QUEUE, uint256(head), uint256(recordHash_));
     }
 
     /// @notice Tip of a state chain before its first entry.
@@ -150,5 +159,63 @@ library Preimages {
         bytes32 reportData_
     ) internal pure returns (bytes32) {
         return keccak256(abi.encode(DEV_QUOTE, measurement, hardwareId, tcbLevel, debug, reportData_));
+    }
+
+    // ------------------------------------------------------------------ words
+
+    // `keccak256(abi.encode(label, …))` of the hashes that are computed for every record: the words are laid out above the
+    // free memory pointer, which stays, so that memory does not grow with the number of records in a transaction. Parameters
+    // are whole words, because assembly would see whatever is in the upper bits of a shorter type.
+
+    function _hash3(bytes32 label, uint256 w1, uint256 w2) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, label)
+            mstore(add(words, 0x20), w1)
+            mstore(add(words, 0x40), w2)
+            hash := keccak256(words, 0x60)
+        }
+    }
+
+    function _hash5(bytes32 label, uint256 w1, uint256 w2, uint256 w3, uint256 w4) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, label)
+            mstore(add(words, 0x20), w1)
+            mstore(add(words, 0x40), w2)
+            mstore(add(words, 0x60), w3)
+            mstore(add(words, 0x80), w4)
+            hash := keccak256(words, 0xa0)
+        }
+    }
+
+    function _hash6(bytes32 label, uint256 w1, uint256 w2, uint256 w3, uint256 w4, uint256 w5) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, label)
+            mstore(add(words, 0x20), w1)
+            mstore(add(words, 0x40), w2)
+            mstore(add(words, 0x60), w3)
+            mstore(add(words, 0x80), w4)
+            mstore(add(words, 0xa0), w5)
+            hash := keccak256(words, 0xc0)
+        }
+    }
+
+    function _hash10(bytes32 label, uint256 w1, uint256 w2, uint256 w3, uint256 w4, uint256 w5, uint256 w6, uint256 w7, uint256 w8, uint256 w9) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let words := mload(0x40)
+            mstore(words, label)
+            mstore(add(words, 0x20), w1)
+            mstore(add(words, 0x40), w2)
+            mstore(add(words, 0x60), w3)
+            mstore(add(words, 0x80), w4)
+            mstore(add(words, 0xa0), w5)
+            mstore(add(words, 0xc0), w6)
+            mstore(add(words, 0xe0), w7)
+            mstore(add(words, 0x100), w8)
+            mstore(add(words, 0x120), w9)
+            hash := keccak256(words, 0x140)
+        }
     }
 }

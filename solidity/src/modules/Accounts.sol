@@ -64,15 +64,14 @@ abstract contract Accounts is IEnigma, IEnigmaErrors {
 
     /// @dev Takes `fee` from the sender's deposit and counts `taskCount` tasks, starting at `senderNonce`.
     function _charge(address sender, uint64 senderNonce, uint64 taskCount, uint256 fee) internal {
-        Account storage stored = _accounts[sender];
-        Account memory account = stored;
-        if (senderNonce != account.senderNonce) revert WrongSenderNonce(sender, senderNonce, account.senderNonce);
-        if (fee > account.balance) revert InsufficientDeposit(sender, account.balance, fee);
-        // The fee is at most the balance, so it fits.
-        account.balance -= uint128(fee);
-        account.senderNonce = senderNonce + taskCount;
-        stored.balance = account.balance;
-        stored.senderNonce = account.senderNonce;
+        Account storage account = _accounts[sender];
+        (uint128 balance, uint64 expectedNonce) = (account.balance, account.senderNonce);
+        if (senderNonce != expectedNonce) revert WrongSenderNonce(sender, senderNonce, expectedNonce);
+        if (fee > balance) revert InsufficientDeposit(sender, balance, fee);
+        unchecked {
+            // The fee is at most the balance; a counter of tasks does not reach 2^64.
+            (account.balance, account.senderNonce) = (balance - uint128(fee), senderNonce + taskCount);
+        }
     }
 
     /// @dev Pays into a deposit what was taken from one: all amounts together stay below the token's supply.

@@ -100,8 +100,9 @@ abstract contract Tasks is Epochs {
         queue.openEntry += 1;
         uint256 fee = 0;
         for (uint256 i = 0; i < count; ++i) {
-            head = _append(queue, sc, head, epoch, senderNonce + uint64(i), bytes32(0), tasks[i]);
-            fee += _maximumFee(tasks[i]);
+            TaskRequest memory task = tasks[i];
+            head = _append(queue, sc, head, epoch, senderNonce + uint64(i), bytes32(0), task);
+            fee += _maximumFee(task);
         }
         state.queue = queue;
         state.heads[queue.openEntry % RING_SIZE] = head;
@@ -221,7 +222,7 @@ abstract contract Tasks is Epochs {
         uint64 epoch,
         uint64 senderNonce,
         bytes32 preCodeHash,
-        TaskRequest calldata task
+        TaskRequest memory task
     ) private returns (bytes32) {
         _checkRequest(task);
         uint64 due = _nextDue(sc, queue.due, task.gasLimit);
@@ -271,7 +272,7 @@ abstract contract Tasks is Epochs {
         if (epoch != current || epoch == 0) revert WrongEpoch(epoch, current);
     }
 
-    function _checkRequest(TaskRequest calldata task) private view {
+    function _checkRequest(TaskRequest memory task) private view {
         if (task.gasLimit < MINIMUM_GAS) revert GasLimitTooLow(task.gasLimit, MINIMUM_GAS);
         if (task.gasPrice < MINIMUM_GAS_PRICE) revert GasPriceTooLow(task.gasPrice, MINIMUM_GAS_PRICE);
         if (task.value != 0) revert ValueNotSupported(task.value);
@@ -283,7 +284,7 @@ abstract contract Tasks is Epochs {
         uint64 blockNumber = uint64(block.number);
         uint64 earliest = blockNumber + DEADLINE_BLOCKS;
         uint64 start = due > earliest ? due : earliest;
-        uint64 work = gasLimit / GAS_PER_BLOCK + (gasLimit % GAS_PER_BLOCK == 0 ? 0 : 1);
+        uint64 work = (gasLimit - 1) / GAS_PER_BLOCK + 1; // rounded up; the limit is not zero
         uint64 latest = blockNumber + BACKLOG_BLOCKS;
         // Compared this way round because `start + work` may overflow.
         if (start > latest || work > latest - start) revert BacklogTooLong(sc, start, latest);
@@ -291,7 +292,7 @@ abstract contract Tasks is Epochs {
     }
 
     /// @dev 64 times 128 bits: the product fits.
-    function _maximumFee(TaskRequest calldata task) private pure returns (uint256) {
+    function _maximumFee(TaskRequest memory task) private pure returns (uint256) {
         return uint256(task.gasLimit) * task.gasPrice;
     }
 
