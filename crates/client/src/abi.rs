@@ -77,10 +77,9 @@ pub fn call(signature: &str, args: &[String]) -> Result<Call, AbiError> {
         let kind = parameter.resolve().map_err(|error| bad(error.to_string()))?;
         values.push(kind.coerce_str(text).map_err(|error| bad(error.to_string()))?);
     }
-    let args = function.abi_encode_input_raw(&values).map_err(|error| AbiError::Signature {
-        signature: signature.into(),
-        reason: error.to_string(),
-    })?;
+    let args = function
+        .abi_encode_input_raw(&values)
+        .map_err(|error| AbiError::Signature { signature: signature.into(), reason: error.to_string() })?;
     Ok(Call { function: function.signature(), args })
 }
 

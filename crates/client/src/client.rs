@@ -9,10 +9,13 @@ use crate::{
 };
 use enigma_attestation::{Evidence, Policy};
 use enigma_protocol::{
-    Address, Hash, ScAddress,
+    Address, Hash, ScAddress, TaskId,
     hash::keccak256,
     json::{Hex0x, U64},
-    rpc::{Empty, NodeInfo, TaskInputJson, TaskParams, TaskResult, TaskState, TaskStatus, WorkerKey, WorkerKeyParams},
+    rpc::{
+        Empty, NodeInfo, TaskInputJson, TaskParams, TaskResult, TaskState, TaskStatus, WorkerKey, WorkerKeyParams,
+        codes,
+    },
     sealing::{DoesNotOpen, InvalidInputKey, TaskContext, rand_core::UnwrapErr, seal_task},
     selection::EpochParameters,
     task::{InvalidInput, SUITE_X25519, TaskInput, task_id},
@@ -24,8 +27,11 @@ use std::{
 use tokio::{sync::Mutex, time::Instant};
 use zeroize::Zeroizing;
 
-/// A record that names an epoch which has just ended is made again, this often at most.
-const WRONG_EPOCH_ATTEMPTS: usize = 5;
+/// A task that meets a change of epoch is made again: client, node and Ethereum see the new one at different moments.
+const EPOCH_PATIENCE: Duration = Duration::from_secs(15);
+const EPOCH_PAUSE: Duration = Duration::from_millis(50);
+/// A recorded task's input is offered to the node for this long.
+const HAND_OVER_PATIENCE: Duration = Duration::from_secs(30);
 /// Verified workers kept, so that many tasks in one epoch ask the node once.
 const MAX_CACHED_WORKERS: usize = 256;
 /// Pauses between questions for a result: short at first, since most tasks take milliseconds.
@@ -86,7 +92,9 @@ pub enum ConnectError {
     #[error(transparent)]
     Node(#[from] NodeError),
     /// The node belongs to another network.
-    #[error("the node at this address belongs to {node}, the Enigma contract to {ours}: use a node of the same network")]
+    #[error(
+        "the node at this address belongs to {node}, the Enigma contract to {ours}: use a node of the same network"
+    )]
     OtherNetwork {
         /// What the node says.
         node: String,
@@ -126,9 +134,14 @@ pub enum TaskError {
     /// There is no epoch, so no worker.
     #[error("the network has no epoch yet: no worker is logged in, or the key managers are offline")]
     NoEpoch,
-    /// Epochs passed faster than records were made.
-    #[error("the epoch changed {WRONG_EPOCH_ATTEMPTS} times while the task was being recorded; try again")]
-    EpochChanged,
+    /// It is recorded on Ethereum, and the node did not take its input.
+    #[error("task {task_id} is recorded on Ethereum, but the node did not take its input: {source}")]
+    NotHandedOver {
+        /// The recorded task.
+        task_id: TaskId,
+        /// Why.
+        source: NodeError,
+    },
     /// The result is not the verified worker's.
     #[error("the result is refused: {0}")]
     ResultRefused(#[from] ResultRefused),
@@ -143,6 +156,17 @@ pub enum TaskError {
         /// Where the task is.
         state: TaskState,
     },
+}
+
+impl TaskError {
+    /// Whether somebody is in another epoch: nothing was recorded, and the same task can be made again.
+    fn is_wrong_epoch(&self) -> bool {
+        match self {
+            Self::Ledger(error) => error.is_revert("WrongEpoch"),
+            Self::Node(NodeError::Refused(error)) => error.code == codes::WRONG_EPOCH,
+            _ => false,
+        }
+    }
 }
 
 /// A user's connection to one Enigma network. Cheap to share behind an `Arc`; all methods take `&self`.
@@ -201,8 +225,16 @@ impl Client {
     /// # Errors
     /// [`TaskError::WorkerRefused`] names the check that failed.
     pub async fn worker(&self, sc: ScAddress) -> Result<VerifiedWorker, TaskError> {
-        let epoch = self.epoch().await?;
-        self.verified_worker(sc, &epoch).await
+        let deadline = Instant::now() + EPOCH_PATIENCE;
+        loop {
+            let epoch = self.epoch().await?;
+            match self.verified_worker(sc, &epoch).await {
+                Err(error) if error.is_wrong_epoch() && Instant::now() < deadline => {
+                    tokio::time::sleep(EPOCH_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     async fn epoch(&self) -> Result<EpochParameters, TaskError> {
@@ -214,8 +246,7 @@ impl Client {
         if let Some(worker) = self.workers.lock().await.get(&(sc, epoch.epoch)) {
             return Ok(worker.clone());
         }
-        let params =
-            WorkerKeyParams { sc: Hex0x(sc), epoch: U64(epoch.epoch), user_pub_key: Hex0x(Vec::new()) };
+        let params = WorkerKeyParams { sc: Hex0x(sc), epoch: U64(epoch.epoch), user_pub_key: Hex0x(Vec::new()) };
         let key: WorkerKey = self.node.call("getWorkerEncryptionKey", &params).await?;
         let policy = self.policy(&key).await?;
         let worker = verify_worker(
@@ -283,13 +314,13 @@ impl Client {
         if account.balance < cost {
             return Err(TaskError::Deposit { balance: account.balance, cost });
         }
-        for _ in 0..WRONG_EPOCH_ATTEMPTS {
+        let deadline = Instant::now() + EPOCH_PATIENCE;
+        loop {
             let nonce = next_nonce.unwrap_or(account.sender_nonce).max(account.sender_nonce);
             let epoch = self.epoch().await?;
             match self.submit_once(sc, pre_code.clone(), call, options, nonce, &epoch).await {
-                Err(TaskError::Ledger(error)) if error.is_revert("WrongEpoch") => continue,
-                Err(TaskError::Node(error)) if error.is_retryable() && self.epoch().await?.epoch != epoch.epoch => {
-                    continue;
+                Err(error) if error.is_wrong_epoch() && Instant::now() < deadline => {
+                    tokio::time::sleep(EPOCH_PAUSE).await;
                 }
                 Ok(task) => {
                     *next_nonce = nonce.checked_add(1);
@@ -302,7 +333,6 @@ impl Client {
                 }
             }
         }
-        Err(TaskError::EpochChanged)
     }
 
     async fn submit_once(
@@ -348,18 +378,17 @@ impl Client {
         };
         // The node holds the input until it sees the record, so both go out at once.
         let input = TaskInputJson::from(&input);
-        let (recorded, handed_over) = futures::join!(
-            self.ledger.record(&request),
-            self.node.call::<_, TaskStatus>(method, &input)
-        );
+        let (recorded, mut handed_over) =
+            futures::join!(self.ledger.record(&request), self.node.call::<_, TaskStatus>(method, &input));
         let recorded = recorded?;
-        if let Err(error) = handed_over {
-            // The record stands; the input must follow. The node may have been busy, or not yet have seen the epoch.
-            if !error.is_retryable() {
-                return Err(error.into());
+        // The record stands; the input must follow. The node may be busy, or not yet have seen the epoch.
+        let deadline = Instant::now() + HAND_OVER_PATIENCE;
+        while let Err(source) = handed_over {
+            if !source.is_retryable() || Instant::now() >= deadline {
+                return Err(TaskError::NotHandedOver { task_id: id, source });
             }
             tokio::time::sleep(LONGEST_POLL).await;
-            self.node.call::<_, TaskStatus>(method, &input).await?;
+            handed_over = self.node.call::<_, TaskStatus>(method, &input).await;
         }
         Ok(Task {
             id,

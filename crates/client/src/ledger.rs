@@ -206,7 +206,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`].
-    pub async fn network_config(&self, checkpoint: Hash, measurements: Vec<Hash>) -> Result<NetworkConfig, LedgerError> {
+    pub async fn network_config(
+        &self,
+        checkpoint: Hash,
+        measurements: Vec<Hash>,
+    ) -> Result<NetworkConfig, LedgerError> {
         let managers = self.enigma.keyManagers().call().await.map_err(describe)?;
         Ok(NetworkConfig {
             chain_id: self.domain.chain_id,

@@ -84,8 +84,7 @@ pub fn verify_worker(key: &WorkerKey, expected: &Expectation<'_>) -> Result<Veri
     }
     let (signer, public_key) = (key.signer.0, key.worker_encryption_key.0);
     key.selection().verify(expected.epoch, expected.sc)?;
-    let purpose =
-        Purpose::InputKey { sc: expected.sc, epoch: expected.epoch.epoch, suite: key.suite, public_key };
+    let purpose = Purpose::InputKey { sc: expected.sc, epoch: expected.epoch.epoch, suite: key.suite, public_key };
     let evidence = enigma_attestation::verify(
         &key.evidence.0,
         &Expected {
@@ -102,13 +101,7 @@ pub fn verify_worker(key: &WorkerKey, expected: &Expectation<'_>) -> Result<Veri
     let message = input_key_message(expected.sc, expected.epoch.epoch, key.suite, &public_key, expected.user_pub_key);
     let digest = SigningPurpose::InputKey.digest(&expected.domain, expected.epoch.epoch, &message);
     key.worker_sig.0.verify(digest, signer)?;
-    Ok(VerifiedWorker {
-        signer,
-        sc: expected.sc,
-        epoch: expected.epoch.epoch,
-        input_key: public_key.0,
-        evidence,
-    })
+    Ok(VerifiedWorker { signer, sc: expected.sc, epoch: expected.epoch.epoch, input_key: public_key.0, evidence })
 }
 
 /// Why a result was refused.

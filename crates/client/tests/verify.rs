@@ -51,7 +51,13 @@ fn epoch() -> EpochParameters {
         .unwrap()
 }
 
-fn evidence(platform: &simulation::Platform, config: Hash, role: Role, signer: Address, purpose: &Purpose<'_>) -> Vec<u8> {
+fn evidence(
+    platform: &simulation::Platform,
+    config: Hash,
+    role: Role,
+    signer: Address,
+    purpose: &Purpose<'_>,
+) -> Vec<u8> {
     platform.attest(&Claims::new(config, role, signer, purpose, Hash([9; 32])))
 }
 
@@ -117,11 +123,8 @@ fn an_honest_worker_is_accepted_on_a_devnet_only() {
 fn an_input_key_that_the_evidence_does_not_bind_is_refused() {
     // The host swaps in a key of its own, even with a signature that the enclave might have been tricked into.
     let own = Hash([0x66; 32]);
-    let swapped = WorkerKey {
-        worker_encryption_key: Hex0x(own),
-        worker_sig: sign(&worker_key(), &DOMAIN, &own),
-        ..honest()
-    };
+    let swapped =
+        WorkerKey { worker_encryption_key: Hex0x(own), worker_sig: sign(&worker_key(), &DOMAIN, &own), ..honest() };
     assert!(matches!(check(&swapped, &devnet()), Err(WorkerRefused::Evidence(_))));
     let signer = worker_key().address();
     let key = [0x44; 32];
@@ -133,7 +136,8 @@ fn an_input_key_that_the_evidence_does_not_bind_is_refused() {
         Purpose::Registration { operator: Address([1; 20]) },
     ];
     for other in others {
-        let key = WorkerKey { evidence: Hex0x(evidence(&platform(), CONFIG, Role::Worker, signer, &other)), ..honest() };
+        let key =
+            WorkerKey { evidence: Hex0x(evidence(&platform(), CONFIG, Role::Worker, signer, &other)), ..honest() };
         assert!(matches!(check(&key, &devnet()), Err(WorkerRefused::Evidence(_))), "{other:?}");
     }
 }
@@ -158,10 +162,8 @@ fn evidence_of_another_root_network_role_or_signer_is_refused() {
         let key = WorkerKey { evidence: Hex0x(bytes), ..honest() };
         assert!(matches!(check(&key, &devnet()), Err(WorkerRefused::Evidence(_))));
     }
-    let unknown_root = WorkerKey {
-        evidence: Hex0x(evidence(&forged, CONFIG, Role::Worker, signer, &purpose())),
-        ..honest()
-    };
+    let unknown_root =
+        WorkerKey { evidence: Hex0x(evidence(&forged, CONFIG, Role::Worker, signer, &purpose())), ..honest() };
     let error = check(&unknown_root, &devnet()).unwrap_err();
     assert!(matches!(error, WorkerRefused::Evidence(EvidenceError::UnknownRoot { .. })), "{error:?}");
 }
