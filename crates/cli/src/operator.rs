@@ -19,7 +19,9 @@ async fn evidence(core: &str, ledger: &Ledger) -> anyhow::Result<RegistrationPar
     let block_hash = ledger.recent_block_hash().await?;
     let input = RegistrationInput { operator: Hex0x(operator), block_hash: Hex0x(block_hash) };
     let answer = ipc::ask_once(core, Request::GetRegistrationParams { input: Some(input) }).await;
-    match answer.with_context(|| format!("the core at {core} gave no registration evidence; is enigma-core running there?"))? {
+    match answer
+        .with_context(|| format!("the core at {core} gave no registration evidence; is enigma-core running there?"))?
+    {
         Response::GetRegistrationParams { result } => Ok(result),
         _ => bail!("what answers at {core} is no core of this version"),
     }

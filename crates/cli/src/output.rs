@@ -75,6 +75,13 @@ impl Steps {
         }
     }
 
+    /// How far the step is; shown only where it can be taken away again.
+    pub fn note(&self, text: &str) {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_message(text.to_owned());
+        }
+    }
+
     /// A step is done.
     pub fn done(&self, text: &str) {
         self.say(&format!("  ✓ {text}"));

@@ -39,9 +39,9 @@ impl StateArgs {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(&folder)
-            .with_context(|| format!("cannot make the folder {} for task keys; give another --state-dir", folder.display()))
+        builder.create(&folder).with_context(|| {
+            format!("cannot make the folder {} for task keys; give another --state-dir", folder.display())
+        })
     }
 
     /// Keeps a task and returns where.
@@ -70,6 +70,7 @@ impl StateArgs {
             ),
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
-        Task::from_secret_json(&text).with_context(|| format!("{} is damaged; restore it from a backup", path.display()))
+        Task::from_secret_json(&text)
+            .with_context(|| format!("{} is damaged; restore it from a backup", path.display()))
     }
 }

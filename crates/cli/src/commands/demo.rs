@@ -40,10 +40,11 @@ impl DemoArgs {
         let steps = Steps::new();
         steps.say("Enigma: private computation for Ethereum. This is a devnet, a simulation without a TEE.");
         steps.begin("Starting Ethereum, a key manager, a worker and a user node");
-        let options = Options { port: 0, data_dir: self.data_dir, epoch_blocks: EPOCH_BLOCKS, batch_age_ms: BATCH_AGE_MS };
+        let options =
+            Options { port: 0, data_dir: self.data_dir, epoch_blocks: EPOCH_BLOCKS, batch_age_ms: BATCH_AGE_MS };
         let report = |event: Progress| {
             if let Progress::Done(name, _) = event {
-                steps.begin(&format!("Starting the network: {name} is ready"));
+                steps.note(&format!("Starting the network: {name} ready"));
             }
         };
         let mut devnet = Devnet::open(options, &report).await?;
@@ -73,7 +74,11 @@ async fn launch_and_play(
 ) -> anyhow::Result<Played> {
     devnet.launch(report).await?;
     let description = devnet.description();
-    steps.done(&format!("A network of {} programs is ready after {} ms", description.parts.len(), description.ready_ms));
+    steps.done(&format!(
+        "A network of {} programs is ready after {} ms",
+        description.parts.len(),
+        description.ready_ms
+    ));
     let played = tokio::select! {
         played = demo::play(&description, contracts, steps) => played?,
         failure = devnet.failed() => bail!("{failure}"),
@@ -123,10 +128,7 @@ fn story(played: &Played, searched: &Searched) -> String {
         searched.places,
         searched.bytes as f64 / 1e6
     ));
-    line(format!(
-        "  net worths of {} (as binary and hexadecimal words and in digits) and for the",
-        names.join(", ")
-    ));
+    line(format!("  net worths of {} (as binary and hexadecimal words and in digits) and for the", names.join(", ")));
     line("  unsealed calls. Neither was found.".into());
     line(String::new());
     line("  In this simulation the keys of the enclaves lie on this machine, so its operator could open everything. On a".into());

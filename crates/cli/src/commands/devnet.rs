@@ -142,7 +142,8 @@ fn words(description: &Description) -> String {
             index if index >= accounts::FIRST_USER => format!("{} ENG deposited", account.deposit),
             _ => String::new(),
         };
-        let line = format!("({}) {} {} {:<11} {funds}", account.index, account.address, account.private_key, account.role);
+        let line =
+            format!("({}) {} {} {:<11} {funds}", account.index, account.address, account.private_key, account.role);
         text.push_str(line.trim_end());
         text.push('\n');
     }

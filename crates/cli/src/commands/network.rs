@@ -101,7 +101,9 @@ impl NetworkArgs {
 
     fn described(&self) -> anyhow::Result<ResolvedNetwork> {
         let missing = |flag: &str, what: &str| {
-            format!("{flag} is missing ({what}); a network is described by --ethereum, --node, --contract, --key-file and --measurement")
+            format!(
+                "{flag} is missing ({what}); a network is described by --ethereum, --node, --contract, --key-file and --measurement"
+            )
         };
         let ethereum = self.ethereum.clone().with_context(|| missing("--ethereum", "an Ethereum node"))?;
         let node = self.node.clone().with_context(|| missing("--node", "an Enigma node"))?;

@@ -44,11 +44,7 @@ pub struct TaskArgs {
 
 impl TaskArgs {
     fn options(&self) -> TaskOptions {
-        TaskOptions {
-            gas_limit: self.gas_limit,
-            gas_price: self.gas_price,
-            timeout: Duration::from_secs(self.timeout),
-        }
+        TaskOptions { gas_limit: self.gas_limit, gas_price: self.gas_price, timeout: Duration::from_secs(self.timeout) }
     }
 
     async fn connect(&self) -> anyhow::Result<Client> {
@@ -67,9 +63,9 @@ impl TaskArgs {
                 epoch: task.epoch(),
                 record_gas_used: task.record_gas_used(),
             };
-            return self.output.result(&report, |report| {
-                table(&[("task", report.task_id.clone()), ("contract", report.sc.clone())])
-            });
+            return self
+                .output
+                .result(&report, |report| table(&[("task", report.task_id.clone()), ("contract", report.sc.clone())]));
         }
         progress("waiting for the result");
         let outcome = client.result_within(task, self.options().timeout).await?;

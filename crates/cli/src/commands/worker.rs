@@ -101,7 +101,8 @@ impl Show {
                 ("hardware id", report.hardware_id.clone()),
             ]);
             let checks: String = report.checked.iter().map(|check| format!("  ✓ {check}\n")).collect();
-            let warning = if is_pinned { "" } else { "A simulated platform protects nothing from the machine's operator.\n" };
+            let warning =
+                if is_pinned { "" } else { "A simulated platform protects nothing from the machine's operator.\n" };
             format!("{facts}verified:\n{checks}{warning}")
         })
     }

@@ -183,7 +183,8 @@ pub fn search_everything(data_dir: &Path, played: &Played) -> anyhow::Result<Sea
     }
     let control = Needle::bytes("the contract's address", &played.sc.0);
     for host in ["worker/", "user/", "worker-core/", "the traffic"] {
-        let is_there = places.iter().any(|place| place.name.starts_with(host) && control.form_in(&place.bytes).is_some());
+        let is_there =
+            places.iter().any(|place| place.name.starts_with(host) && control.form_in(&place.bytes).is_some());
         ensure!(is_there, "the search is blind: it does not find the contract's public address in {host}");
     }
     let found = search::find(&needles, &places);

@@ -120,12 +120,9 @@ fn read_folder(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 fn lock(folder: &Path) -> anyhow::Result<File> {
     let path = folder.join(MARKER);
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("cannot write into the data directory {}; give another --data-dir", folder.display()))?;
+    let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).with_context(|| {
+        format!("cannot write into the data directory {}; give another --data-dir", folder.display())
+    })?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

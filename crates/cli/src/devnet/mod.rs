@@ -157,6 +157,9 @@ pub struct PartState {
     pub state: &'static str,
     /// Its process.
     pub pid: u32,
+    /// The process that ends it with the devnet, for a program that cannot do so itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard_pid: Option<u32>,
     /// Milliseconds from the devnet's start until it was ready.
     pub ready_ms: u64,
     /// Its log.
@@ -400,6 +403,7 @@ impl Devnet {
             name: name.to_owned(),
             state: "running",
             pid: part.pid(),
+            guard_pid: part.guard_pid(),
             ready_ms: u64::try_from((part.ready_at - self.began).as_millis()).unwrap_or(u64::MAX),
             log: self.dir.log(name)?.display().to_string(),
         };
@@ -421,7 +425,7 @@ impl Devnet {
         let mut part = start("anvil", &self.programs.enigma, &args, &self.dir.log("anvil")?)?;
         part.guarded().await?;
         let address = part.line(|line| line.strip_prefix("Listening on ").map(str::to_owned)).await?;
-        Ok((part.is_ready(), format!("http://{address}")))
+        Ok((part.into_ready(), format!("http://{address}")))
     }
 
     async fn key_manager_identity(&self) -> anyhow::Result<Identity> {
@@ -447,7 +451,7 @@ impl Devnet {
         args.extend(["tcp://127.0.0.1:0", "--exit-with-parent"].map(str::to_owned));
         let mut part = start(name, &self.programs.core, &args, &self.dir.log(name)?)?;
         let ready = part.ready().await?;
-        Ok((part.is_ready(), ready))
+        Ok((part.into_ready(), ready))
     }
 
     async fn start_key_manager(
@@ -469,7 +473,8 @@ impl Devnet {
         key_manager: &str,
     ) -> anyhow::Result<(Starting, NodeState)> {
         let (key_file, age) = (key_file.display().to_string(), self.options.batch_age_ms.to_string());
-        let args = ["node", "run", "--core", core, "--eth-key-file", &key_file, "--batch-age-ms", &age, "--peer", key_manager];
+        let args =
+            ["node", "run", "--core", core, "--eth-key-file", &key_file, "--batch-age-ms", &age, "--peer", key_manager];
         self.start_host("worker", &args, network).await
     }
 
@@ -487,13 +492,23 @@ impl Devnet {
         let folder = self.dir.folder(name)?.display().to_string();
         let poll = POLL_MS.to_string();
         let common = [
-            "--data-dir", &folder, "--ethereum", ethereum, "--contract", contract, "--poll-ms", &poll, "--rpc",
-            "127.0.0.1:0", "--json", "--exit-with-parent",
+            "--data-dir",
+            &folder,
+            "--ethereum",
+            ethereum,
+            "--contract",
+            contract,
+            "--poll-ms",
+            &poll,
+            "--rpc",
+            "127.0.0.1:0",
+            "--json",
+            "--exit-with-parent",
         ];
         let args: Vec<_> = args.iter().chain(&common).map(|arg| (*arg).to_owned()).collect();
         let mut part = start(name, &self.programs.enigma, &args, &self.dir.log(name)?)?;
         let ready = part.ready().await?;
-        Ok((part.is_ready(), ready))
+        Ok((part.into_ready(), ready))
     }
 
     fn key_file(&self, index: usize) -> anyhow::Result<PathBuf> {
@@ -546,11 +561,8 @@ async fn first_epoch(ledger: &Ledger, user_rpc: &str) -> anyhow::Result<u64> {
         let last = if epoch == 0 {
             "no epoch has started".to_owned()
         } else {
-            let params = WorkerKeyParams {
-                sc: Hex0x(ScAddress::ZERO),
-                epoch: U64(epoch),
-                user_pub_key: Hex0x(Vec::new()),
-            };
+            let params =
+                WorkerKeyParams { sc: Hex0x(ScAddress::ZERO), epoch: U64(epoch), user_pub_key: Hex0x(Vec::new()) };
             match node.call::<_, WorkerKey>("getWorkerEncryptionKey", &params).await {
                 Ok(_) => return Ok(epoch),
                 Err(error) => error.to_string(),

@@ -93,7 +93,13 @@ fn html(description: &Description) -> String {
     section(&mut body, "Parts", &["part", "state", "process", "ready after", "log"], parts);
     let accounts = description.accounts.iter().map(|account| {
         let deposit = format!("{} ENG", account.deposit);
-        vec![account.index.to_string(), account.role.to_owned(), account.address.clone(), deposit, account.private_key.clone()]
+        vec![
+            account.index.to_string(),
+            account.role.to_owned(),
+            account.address.clone(),
+            deposit,
+            account.private_key.clone(),
+        ]
     });
     section(&mut body, "Accounts", &["n", "for", "address", "deposit", "private key (public knowledge)"], accounts);
     format!(

@@ -104,7 +104,15 @@ pub fn start(name: &str, program: &Path, args: &[String], log: &Path) -> anyhow:
     let stdin = child.stdin.take().context("a started program has a standard input")?;
     let stdout = child.stdout.take().context("a started program has a standard output")?;
     let lines = BufReader::new(stdout).lines();
-    Ok(Starting { name: name.to_owned(), log: log.to_owned(), child, stdin, lines, guarded: None, ready_at: std::time::Instant::now() })
+    Ok(Starting {
+        name: name.to_owned(),
+        log: log.to_owned(),
+        child,
+        stdin,
+        lines,
+        guarded: None,
+        ready_at: std::time::Instant::now(),
+    })
 }
 
 fn open_log(log: &Path) -> anyhow::Result<File> {
@@ -120,7 +128,12 @@ impl Starting {
         let deadline = Instant::now() + READY_TIMEOUT;
         loop {
             let Ok(line) = tokio::time::timeout_at(deadline, self.lines.next_line()).await else {
-                bail!("{} did not become ready within {} s; its log is {}", self.name, READY_TIMEOUT.as_secs(), self.log.display());
+                bail!(
+                    "{} did not become ready within {} s; its log is {}",
+                    self.name,
+                    READY_TIMEOUT.as_secs(),
+                    self.log.display()
+                );
             };
             match line? {
                 Some(line) => {
@@ -154,9 +167,14 @@ impl Starting {
     }
 
     /// It is ready now.
-    pub fn is_ready(mut self) -> Self {
+    pub fn into_ready(mut self) -> Self {
         self.ready_at = std::time::Instant::now();
         self
+    }
+
+    /// Id of the guard, where there is one.
+    pub fn guard_pid(&self) -> Option<u32> {
+        self.guarded.and(self.child.id())
     }
 
     /// Id of the program itself.

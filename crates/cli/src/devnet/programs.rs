@@ -66,7 +66,10 @@ fn npm_platform() -> String {
 fn anvil(enigma: &Path) -> anyhow::Result<PathBuf> {
     if let Some(path) = env::var_os("ENIGMA_ANVIL").map(PathBuf::from) {
         if !path.is_file() {
-            bail!("ENIGMA_ANVIL names {}, which is not there; correct it, or unset it and run `make setup`", path.display());
+            bail!(
+                "ENIGMA_ANVIL names {}, which is not there; correct it, or unset it and run `make setup`",
+                path.display()
+            );
         }
         return Ok(path);
     }
