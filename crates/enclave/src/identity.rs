@@ -71,17 +71,12 @@ impl Keys {
     }
 
     fn create<T: Tee, S: Store>(tee: &T, store: &S, role: Role) -> Result<Self, OpenError> {
-        let mut signing_key = [0; 32];
-        // One draw in 2^128 is no key.
-        while SecretKey::from_bytes(&signing_key).is_err() {
-            tee.fill_random(&mut signing_key)?;
-        }
+        let signing_key = draw_signing_key(tee)?;
         let share = match role {
             Role::Worker => None,
             Role::KeyManager => Some(*Share::random(tee)?.to_bytes()),
         };
-        let keys = Self { version: VERSION, role: role.number(), signing_key, share };
-        signing_key.zeroize();
+        let keys = Self { version: VERSION, role: role.number(), signing_key: *signing_key, share };
         keys.share()?;
         let plaintext = Zeroizing::new(borsh::to_vec(&keys).map_err(|_| OpenError::Primitive)?);
         store.commit(&[(IDENTITY.to_vec(), Some(tee.seal(&plaintext)?))])?;
@@ -96,4 +91,16 @@ impl Keys {
         let share = |bytes| Share::from_bytes(bytes).ok_or(OpenError::SealedIdentity);
         self.share.as_ref().map(share).transpose()
     }
+}
+
+/// One draw in 2^128 is no key; a generator that gives two of them is broken.
+fn draw_signing_key(tee: &impl Tee) -> Result<Zeroizing<[u8; 32]>, OpenError> {
+    let mut key = Zeroizing::new([0; 32]);
+    for _ in 0..2 {
+        tee.fill_random(key.as_mut_slice())?;
+        if SecretKey::from_bytes(&key).is_ok() {
+            return Ok(key);
+        }
+    }
+    Err(TeeError::Unavailable { service: "randomness", reason: "it gives no usable key".into() }.into())
 }

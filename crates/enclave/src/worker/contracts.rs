@@ -13,6 +13,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use zeroize::Zeroize;
 
 /// Contracts whose code and state are held in memory; more are loaded from the store when they are called.
 const MAX_CACHED: usize = 64;
@@ -58,6 +59,12 @@ pub(super) struct Outcome {
 pub(super) struct Live {
     pub(super) program: Program,
     pub(super) state: State,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.state.values_mut().for_each(Zeroize::zeroize);
+    }
 }
 
 /// One contract in memory; whoever executes it holds the lock.

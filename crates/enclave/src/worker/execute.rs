@@ -28,6 +28,7 @@ use enigma_protocol::{
     task::{InvalidInput, SUITE_X25519, TaskInput},
 };
 use enigma_runtime::{Context, Entry, Program, State, prepare};
+use zeroize::Zeroizing;
 
 /// Gas for each byte of a deployed module: validating, metering and compiling it.
 const PREPARE_GAS_PER_BYTE: u64 = 1;
@@ -100,7 +101,7 @@ impl Run {
 }
 
 /// What the code made of a call: gas used, and output with changes or the text of a failure.
-type Called = (u64, Result<(Vec<u8>, StateChanges), String>);
+type Called = (u64, Result<(Zeroizing<Vec<u8>>, StateChanges), String>);
 
 impl<T: Tee, S: Store> Worker<T, S> {
     pub(super) fn deploy(&self, input: DeployInput) -> Result<Response, Refusal> {
@@ -351,7 +352,7 @@ fn call(
         Ok(_) if bytes_after(state, &changes) > MAX_STATE_BYTES => {
             Err(format!("the contract's state would exceed {MAX_STATE_BYTES} bytes"))
         }
-        Ok(output) => Ok((output, changes)),
+        Ok(output) => Ok((Zeroizing::new(output), changes)),
     };
     Ok((execution.gas_used, result))
 }

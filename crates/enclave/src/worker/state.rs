@@ -95,13 +95,14 @@ impl StateCipher {
     }
 }
 
-/// Makes the changes.
+/// Makes the changes; erases what they replace.
 pub(super) fn apply(state: &mut State, changes: StateChanges) {
     for (key, value) in changes.0 {
-        match value {
+        let replaced = match value {
             Some(value) => state.insert(key, value),
             None => state.remove(&key),
         };
+        drop(replaced.map(Zeroizing::new));
     }
 }
 
@@ -111,4 +112,77 @@ pub(super) fn bytes_after(state: &State, changes: &StateChanges) -> usize {
     let kept = state.iter().filter(|(key, _)| !changes.0.contains_key(*key)).map(|(key, value)| size(key, value));
     let set = changes.0.iter().filter_map(|(key, value)| Some(size(key, value.as_ref()?)));
     kept.chain(set).fold(0, usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const SC: ScAddress = ScAddress([1; 32]);
+    const CODE: Hash = Hash([2; 32]);
+    const TIP: Hash = Hash([3; 32]);
+    const TASK: TaskId = TaskId([4; 32]);
+
+    fn cipher(state: u8, sc: ScAddress, exe_code_hash: Hash) -> StateCipher {
+        let secrets = ContractSecrets { state: Zeroizing::new([state; 32]), random: Zeroizing::new([9; 32]) };
+        StateCipher::new(&secrets, sc, exe_code_hash).unwrap()
+    }
+
+    fn changes(value: &[u8]) -> StateChanges {
+        StateChanges(BTreeMap::from([(b"key".to_vec(), Some(value.to_vec())), (b"gone".to_vec(), None)]))
+    }
+
+    #[test]
+    fn what_was_encrypted_is_replayed() {
+        let cipher = cipher(7, SC, CODE);
+        let entry = cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap();
+        let mut state = State::from([(b"gone".to_vec(), b"x".to_vec()), (b"other".to_vec(), b"y".to_vec())]);
+        assert_eq!(bytes_after(&state, &changes(b"value")), 3 + 5 + 5 + 1);
+        assert_eq!(cipher.replay(&entry.to_bytes(), 5, TIP, &mut state), Some(entry.tip()));
+        let expected = [(b"key".to_vec(), b"value".to_vec()), (b"other".to_vec(), b"y".to_vec())];
+        assert_eq!(state, State::from(expected));
+        assert_eq!(cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap(), entry, "the same bytes again");
+    }
+
+    #[test]
+    fn nothing_else_replays_it() {
+        let cipher = cipher(7, SC, CODE);
+        let bytes = cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap().to_bytes();
+        let refused = |cipher: &StateCipher, bytes: &[u8], index: u64, tip: Hash| {
+            let mut state = State::new();
+            assert_eq!(cipher.replay(bytes, index, tip, &mut state), None);
+            assert!(state.is_empty());
+        };
+        refused(&self::cipher(8, SC, CODE), &bytes, 5, TIP);
+        refused(&self::cipher(7, ScAddress([9; 32]), CODE), &bytes, 5, TIP);
+        // Other code under the same address.
+        refused(&self::cipher(7, SC, Hash([9; 32])), &bytes, 5, TIP);
+        refused(&cipher, &bytes, 4, TIP);
+        refused(&cipher, &bytes, 5, Hash([9; 32]));
+        for position in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[position] ^= 1;
+            refused(&cipher, &changed, 5, TIP);
+            refused(&cipher, &bytes[..position], 5, TIP);
+        }
+    }
+
+    #[test]
+    fn different_entries_have_different_nonces_and_equal_lengths() {
+        let cipher = cipher(7, SC, CODE);
+        let encrypt = |task, index, tip, value: &[u8]| cipher.encrypt(task, index, tip, &changes(value)).unwrap();
+        let entries = [
+            encrypt(TASK, 5, TIP, b"value"),
+            encrypt(TASK, 5, TIP, b"valuf"),
+            encrypt(TASK, 5, TIP, &[0; 300]),
+            encrypt(TASK, 6, TIP, b"value"),
+            encrypt(TaskId([5; 32]), 5, TIP, b"value"),
+            encrypt(TASK, 5, Hash([4; 32]), b"value"),
+            self::cipher(7, SC, Hash([9; 32])).encrypt(TASK, 5, TIP, &changes(b"value")).unwrap(),
+        ];
+        let nonces: std::collections::BTreeSet<_> = entries.iter().map(|entry| entry.nonce).collect();
+        assert_eq!(nonces.len(), entries.len());
+        assert!(entries.iter().all(|entry| entry.ciphertext.len() == 512 + 16));
+    }
 }

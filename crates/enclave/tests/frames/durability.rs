@@ -37,6 +37,27 @@ fn a_restart_keeps_everything_but_the_keys() {
 }
 
 #[test]
+fn state_is_rebuilt_from_its_deltas() {
+    let (mut network, store, worker) = network();
+    let sc = network.deployed(&worker, &contract(), b"0");
+    for (function, args) in [("set(bytes)", &b"1"[..]), ("clear()", b""), ("set(bytes)", b"last")] {
+        assert_eq!(network.call(&worker, sc, ALICE, function, args).run(&worker).receipt.status, Status::Success);
+    }
+    let restart = |network: &Network| {
+        let worker = network.worker(2, &store);
+        network.fetch_keys(&worker, &[sc]);
+        worker
+    };
+    let get = network.call(&worker, sc, ALICE, "get()", b"");
+    let clear = network.call(&worker, sc, ALICE, "clear()", b"");
+    let missing = network.call(&worker, sc, ALICE, "get()", b"");
+    let restarted = restart(&network);
+    assert_eq!(get.output(&get.run(&restarted)), b"last");
+    assert_eq!(clear.run(&restarted).receipt.delta_index, 4);
+    assert_eq!(missing.run(&restart(&network)).receipt.status, Status::Failure, "there is nothing to output");
+}
+
+#[test]
 fn a_replay_changes_nothing() {
     let (mut network, store, worker) = network();
     let sc = network.deployed(&worker, &contract(), b"0");

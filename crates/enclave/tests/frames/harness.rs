@@ -539,7 +539,7 @@ pub fn stranger() -> SecretKey {
     SecretKey::from_bytes(&[0x77; 32]).unwrap()
 }
 
-/// A contract in text: keeps its constructor's arguments; then, by the first letter of the function: `get`, `set`, `echo`,
+/// A contract in text: keeps its constructor's arguments; then, by the first letter of the function: `get`, `set`, `clear`, `echo`,
 /// `random`, `panic`, `zero` (division by it), `loop`, `quit` (with the arguments as text), `big` (writes 200 KB).
 pub fn contract() -> Vec<u8> {
     let text = r#"(module
@@ -551,6 +551,7 @@ pub fn contract() -> Vec<u8> {
       (import "enigma" "state_get" (func $state_get (param i32 i32) (result i32)))
       (import "enigma" "register_read" (func $register_read (param i32)))
       (import "enigma" "state_set" (func $state_set (param i32 i32 i32 i32)))
+      (import "enigma" "state_remove" (func $state_remove (param i32 i32)))
       (import "enigma" "random" (func $random (param i32 i32)))
       (memory (export "memory") 4)
       (data (i32.const 65000) "k")
@@ -574,6 +575,7 @@ pub fn contract() -> Vec<u8> {
         (if (i32.eq (local.get $f) (i32.const 114)) (then
           (call $random (i32.const 0) (i32.const 32))
           (call $output (i32.const 0) (i32.const 32))))
+        (if (i32.eq (local.get $f) (i32.const 99)) (then (call $state_remove (i32.const 65000) (i32.const 1))))
         (if (i32.eq (local.get $f) (i32.const 112)) (then unreachable))
         (if (i32.eq (local.get $f) (i32.const 122)) (then
           (drop (i32.div_u (i32.const 1) (i32.const 0)))))
