@@ -145,11 +145,12 @@ impl Clock {
     }
 }
 
+/// What the mind has to say, under a name of its own in the log.
 fn report(event: &Event) {
     match event.severity() {
-        Severity::Debug => debug!("{event}"),
-        Severity::Info => info!("{event}"),
-        Severity::Warning => warn!("{event}"),
-        Severity::Error => error!("{event}"),
+        Severity::Debug => debug!(target: "enigma::mind", "{event}"),
+        Severity::Info => info!(target: "enigma::mind", "{event}"),
+        Severity::Warning => warn!(target: "enigma::mind", "{event}"),
+        Severity::Error => error!(target: "enigma::mind", "{event}"),
     }
 }

@@ -47,6 +47,13 @@ async fn write_frame<T: AsyncWrite + Unpin + Send>(io: &mut T, frame: &[u8]) -> 
     io.flush().await
 }
 
+/// At level `trace`, what peers exchange inside their encrypted connection: ciphertext and hashes only, which tests search.
+fn trace_wire(direction: &str, message: &[u8]) {
+    if tracing::enabled!(target: "enigma::wire", tracing::Level::TRACE) {
+        tracing::trace!(target: "enigma::wire", direction, bytes = hex::encode(message));
+    }
+}
+
 impl request_response::Codec for Codec {
     type Protocol = StreamProtocol;
     type Request = Vec<u8>;
@@ -56,7 +63,9 @@ impl request_response::Codec for Codec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read_frame(io, MAX_MESSAGE_BYTES).await
+        let message = read_frame(io, MAX_MESSAGE_BYTES).await?;
+        trace_wire("received", &message);
+        Ok(message)
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Acknowledgement>
@@ -70,6 +79,7 @@ impl request_response::Codec for Codec {
     where
         T: AsyncWrite + Unpin + Send,
     {
+        trace_wire("sent", &message);
         write_frame(io, &message).await
     }
 

@@ -58,7 +58,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 const FIRST_REDIAL: Duration = Duration::from_millis(100);
-const LAST_REDIAL: Duration = Duration::from_secs(10);
+const LAST_REDIAL: Duration = Duration::from_secs(5);
+/// Two nodes that dial each other at once end up with two connections within this time; a later one replaces the first.
+const SIMULTANEOUS_DIAL: Duration = Duration::from_secs(5);
 
 /// How the network is set up.
 #[derive(Clone, Debug)]
@@ -242,9 +244,17 @@ impl Dial {
     }
 }
 
+/// A connection to a peer.
+struct Link {
+    id: ConnectionId,
+    dialled_here: bool,
+    since: Instant,
+}
+
 /// A connected peer.
 #[derive(Default)]
 struct Peer {
+    links: Vec<Link>,
     /// The mind knows it: it speaks our protocol.
     announced: bool,
     waiting: VecDeque<Vec<u8>>,
@@ -358,8 +368,10 @@ impl Host {
                 debug!(%peer, %error, "a peer does not answer pings");
                 self.swarm.close_connection(connection);
             }
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
-                self.peers.entry(peer_id).or_default();
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                let link = Link { id: connection_id, dialled_here: endpoint.is_dialer(), since: Instant::now() };
+                self.replace_stale(peer_id, &link).await;
+                self.peers.entry(peer_id).or_default().links.push(link);
                 for dial in &mut self.dials {
                     if matches!(dial.state, DialState::Dialling(connection) if connection == connection_id) {
                         dial.state = DialState::Connected(peer_id);
@@ -368,6 +380,11 @@ impl Host {
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, cause, .. } => {
                 self.gone(peer_id, cause.map(|cause| cause.to_string())).await;
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
+                if let Some(peer) = self.peers.get_mut(&peer_id) {
+                    peer.links.retain(|link| link.id != connection_id);
+                }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 for dial in &mut self.dials {
@@ -426,6 +443,26 @@ impl Host {
         }
         info!(peer = %id, "a peer is connected");
         let _ = self.inputs.send(Input::PeerConnected(node_peer(id))).await;
+    }
+
+    /// A peer that connects again has forgotten us: it was restarted, and its old connection has not broken yet. To the mind
+    /// it is gone and comes back, so that the greetings are repeated.
+    async fn replace_stale(&mut self, id: PeerId, new: &Link) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let simultaneous = |old: &Link| {
+            old.dialled_here != new.dialled_here && new.since.duration_since(old.since) < SIMULTANEOUS_DIAL
+        };
+        if peer.links.iter().all(simultaneous) {
+            return;
+        }
+        let old = std::mem::take(peer);
+        for link in old.links {
+            self.swarm.close_connection(link.id);
+        }
+        if old.announced {
+            info!(peer = %id, dropped = old.waiting.len(), "a peer has connected anew");
+            let _ = self.inputs.send(Input::PeerGone(node_peer(id))).await;
+        }
     }
 
     async fn gone(&mut self, id: PeerId, cause: Option<String>) {
@@ -558,6 +595,35 @@ mod tests {
         let again = Message::GetOutcome { task_id: TaskId([7; 32]) };
         user.network.send(worker_name.clone(), again.clone());
         worker.receives(&user_name, &again).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_peer_that_connects_anew_before_its_old_connection_breaks_is_greeted_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (worker_key, user_key) = (directory.path().join("worker"), directory.path().join("user"));
+        let mut worker = TestHost::start(&worker_key, "enigma-1", LOOPBACK, &[]).await;
+        let (worker_name, address, key) = (worker.name(), worker.address().clone(), user_key.clone());
+        // A process that is frozen from the moment it is connected: nobody drives its runtime any more.
+        let (frozen, name) = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let user = runtime.block_on(async {
+                let mut user = TestHost::start(&key, "enigma-1", LOOPBACK, &[&address]).await;
+                user.connected(&worker_name).await;
+                user
+            });
+            let name = user.name();
+            ((runtime, user), name)
+        })
+        .await
+        .unwrap();
+        worker.connected(&name).await;
+        let mut restarted = TestHost::start(&user_key, "enigma-1", LOOPBACK, &[worker.address()]).await;
+        assert!(matches!(worker.next().await, Input::PeerGone(peer) if peer == name));
+        worker.connected(&name).await;
+        restarted.connected(&worker.name()).await;
+        worker.network.send(name, hello());
+        restarted.receives(&worker.name(), &hello()).await;
+        frozen.0.shutdown_background();
     }
 
     #[tokio::test(flavor = "multi_thread")]
