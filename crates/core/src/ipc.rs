@@ -24,7 +24,7 @@ mod code {
     /// The message is larger than [`enigma_protocol::limits::MAX_MESSAGE_BYTES`].
     pub const TOO_LARGE: u16 = 4;
     /// A defect of this program: the handler panicked.
-    pub const INTERNAL: u16 = 23;
+    pub const INTERNAL: u16 = 5;
 }
 
 /// The reply to a message that never reached the handler, or that the handler did not survive.

@@ -19,9 +19,11 @@ use tokio::{
 /// Connections at a time: a node keeps a few; the rest is for tools, and a bound on what one machine can hold open.
 const MAX_CONNECTIONS: usize = 128;
 /// Requests of one connection that are not answered yet; a REQ socket has one.
-const MAX_UNANSWERED: usize = 32;
+const MAX_UNANSWERED: usize = 64;
 /// Requests that the handler works on at a time. More than the processors, because a commit waits for the disk.
-const MAX_RUNNING: usize = 16;
+const MAX_RUNNING: usize = 32;
+/// Bytes of the requests that the handler works on: reading hostile JSON takes about ten times its length.
+const MAX_RUNNING_BYTES: usize = 64 << 20;
 /// Bytes of all requests that are not answered yet.
 const MAX_UNANSWERED_BYTES: usize = 256 << 20;
 /// What a request counts for beyond its bytes.
@@ -36,7 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What all connections share.
 struct Shared<H> {
     handler: H,
-    running: Arc<Semaphore>,
+    running_bytes: Arc<Semaphore>,
     unanswered_bytes: Arc<Semaphore>,
 }
 
@@ -56,7 +58,7 @@ where
 {
     let shared = Arc::new(Shared {
         handler,
-        running: Arc::new(Semaphore::new(MAX_RUNNING)),
+        running_bytes: Arc::new(Semaphore::new(MAX_RUNNING_BYTES)),
         unanswered_bytes: Arc::new(Semaphore::new(MAX_UNANSWERED_BYTES)),
     });
     tokio::select! {
@@ -176,7 +178,7 @@ async fn answer<H>(shared: &Arc<Shared<H>>, body: Vec<u8>) -> Vec<u8>
 where
     H: Fn(&[u8]) -> Vec<u8> + Send + Sync + 'static,
 {
-    let running = acquire(&shared.running, 1).await;
+    let running = acquire(&shared.running_bytes, body.len().max(MAX_RUNNING_BYTES / MAX_RUNNING)).await;
     let worker = shared.clone();
     let answered = tokio::task::spawn_blocking(move || (worker.handler)(&body)).await;
     drop(running);
