@@ -5,7 +5,7 @@ mod support;
 use enigma_node::{
     Config, Event, Input, LedgerEvent, Node, PeerId, RestoreError, Role,
     limits::{MAX_HELD_PER_TASK, RESEND_MS},
-    message::{Hello, InputKey, Message, PeerRole},
+    message::{Hello, InputKey, Message, Outcome, PeerRole},
 };
 use enigma_protocol::{
     Address, Domain, Hash, ScAddress, TaskId,
@@ -137,9 +137,10 @@ fn contracts_do_not_wait_for_each_other() {
 /// One life of the network, such that a client that repeats itself gets through whatever dies.
 fn story(network: &mut Network) -> Vec<TaskInput> {
     network.join_worker();
-    while network.ledger.epoch() == 0 {
+    for _ in 0..20 {
         network.run();
     }
+    assert_eq!(network.ledger.epoch(), 1);
     let deployment = network.deployment(0);
     assert!((0..20).any(|_| network.key(deployment.sc, 1).is_ok()), "a client that asks again gets a key");
     network.send_input(&deployment).unwrap();
@@ -199,6 +200,18 @@ fn a_core_that_dies_at_any_request_changes_nothing() {
             assert!(network.hosts[host].core_dies_at.is_none(), "host {host} did not get to {request}");
             assert_ended_well(&mut network, &inputs);
         }
+    }
+}
+
+#[test]
+fn questions_outlive_the_core_they_were_put_to() {
+    for host in [WORKER, MANAGER] {
+        let mut network = Network::started();
+        network.hosts[host].core_dies_at = Some(network.hosts[host].asked + 1);
+        let now = network.now;
+        assert!(network.key(ScAddress([4; 32]), 1).is_ok());
+        assert_eq!(network.now, now, "the core came back at once, and so did the answer");
+        assert!(network.hosts[host].core_dies_at.is_none());
     }
 }
 
@@ -269,9 +282,9 @@ fn blocks_of_the_past_are_history() {
     assert_eq!(next, network.ledger.next_number());
     for block in network.ledger.blocks.clone() {
         network.push(USER, Input::Ledger(block));
+        network.settle();
+        assert_eq!(network.hosts[USER].node.next_block(), next);
     }
-    network.settle();
-    assert_eq!(network.hosts[USER].node.next_block(), next);
 }
 
 #[test]
@@ -543,15 +556,24 @@ fn outcomes_that_the_worker_did_not_sign_are_refused() {
     forged.receipt.record_index = 1;
     let mut signed_by_mallory = forged.clone();
     signed_by_mallory.signature = key(3).sign(forged.receipt.digest(&DOMAIN));
-    let mut other_output = genuine.clone();
+    let sign = |mut outcome: Outcome| {
+        outcome.signature = key(1).sign(outcome.receipt.digest(&DOMAIN));
+        outcome
+    };
+    let mut other_output = forged.clone();
     other_output.encrypted_output.push(0);
-    for outcome in [forged, signed_by_mallory, other_output, genuine] {
+    let mut other_input = forged.clone();
+    other_input.receipt.inputs_hash = Hash([1; 32]);
+    let mut other_epoch = forged.clone();
+    other_epoch.receipt.epoch = 2;
+    let by_worker = [other_output, other_input, other_epoch].map(sign);
+    for outcome in [forged, signed_by_mallory, genuine].into_iter().chain(by_worker) {
         network.push(USER, Input::Peer(stranger("mallory"), Message::Outcome(outcome)));
     }
     network.settle();
     assert_eq!(network.state(call.task_id), TaskState::Recorded);
     let refused = network.hosts[USER].events.iter().filter(|event| matches!(event, Event::OutcomeRefused { .. }));
-    assert_eq!(refused.count(), 2, "the others concern a task whose outcome is known");
+    assert_eq!(refused.count(), 5, "the genuine one concerns a task whose outcome is known");
 }
 
 #[test]
