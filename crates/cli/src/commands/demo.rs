@@ -121,8 +121,10 @@ fn story(played: &Played, searched: &Searched) -> String {
     line(format!("  State of the contract after {} changes: tip {}", played.facts.delta_count, played.facts.tip));
     line(String::new());
     line("WHAT THE HOSTS SAW".into());
-    line("  Sealed bytes. The last input as it passed the user node and the worker's host begins:".into());
-    line(format!("    {}…", played.ciphertext));
+    line("  Sealed bytes only. The last input, as it passed the user node on its way to the worker, begins:".into());
+    line(format!("    {}…", played.sealed_input));
+    line("  The answer, as the worker's host has it, begins:".into());
+    line(format!("    {}…", played.sealed_output));
     line(format!(
         "  All {} files of all hosts, their logs, and the traffic of the user node ({:.1} MB) were searched for the",
         searched.places,
@@ -131,8 +133,8 @@ fn story(played: &Played, searched: &Searched) -> String {
     line(format!("  net worths of {} (as binary and hexadecimal words and in digits) and for the", names.join(", ")));
     line("  unsealed calls. Neither was found.".into());
     line(String::new());
-    line("  In this simulation the keys of the enclaves lie on this machine, so its operator could open everything. On a".into());
-    line("  real TEE nobody could. Everything else is as it would be there.".into());
+    line("  In this simulation the keys of the enclaves lie on this machine, so its operator could open everything. A real".into());
+    line("  TEE keeps them from the operator; SECURITY.md says what else this version does not have yet.".into());
     line(String::new());
     text
 }

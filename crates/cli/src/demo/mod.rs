@@ -15,7 +15,14 @@ use anyhow::{Context, ensure};
 use enigma_client::{
     Client, Network, Options, Task, TaskOptions, abi,
     ledger::ContractFacts,
-    protocol::{Address, ScAddress, receipt::Receipt},
+    node::NodeClient,
+    protocol::{
+        Address, ScAddress,
+        hash::keccak256,
+        json::Hex0x,
+        receipt::Receipt,
+        rpc::{TaskParams, TaskResult},
+    },
 };
 use futures::future::try_join_all;
 use search::{Haystack, Needle};
@@ -52,8 +59,10 @@ pub struct Played {
     pub facts: ContractFacts,
     /// The receipts on Ethereum.
     pub batches: Vec<CommittedBatch>,
-    /// A sealed input as it passed the user node.
-    pub ciphertext: String,
+    /// Beginning of the last sealed input as it passed the user node, in hexadecimal digits.
+    pub sealed_input: String,
+    /// Beginning of the sealed answer as the worker's host gives it out, in hexadecimal digits.
+    pub sealed_output: String,
     traffic: Vec<u8>,
 }
 
@@ -110,8 +119,22 @@ pub async fn play(devnet: &Description, contracts: &Path, steps: &Steps) -> anyh
     steps.done("Ethereum confirmed every receipt");
 
     let traffic = tap.seen();
-    let ciphertext = sealed_input(&traffic).context("no sealed input passed the user node")?;
-    Ok(Played { richest, sc, tasks, answer_ms, facts, batches, ciphertext, traffic })
+    let sealed_input = sealed_input(&traffic).context("no sealed input passed the user node")?;
+    let sealed_output = sealed_output(&devnet.nodes.worker.rpc, &tasks).await?;
+    Ok(Played { richest, sc, tasks, answer_ms, facts, batches, sealed_input, sealed_output, traffic })
+}
+
+/// What the worker's host has of the last task's output.
+async fn sealed_output(worker_rpc: &str, tasks: &[(String, Task, Receipt)]) -> anyhow::Result<String> {
+    let (_, task, receipt) = tasks.last().context("there are tasks")?;
+    let params = TaskParams { task_id: Hex0x(task.id()) };
+    let answer: TaskResult = NodeClient::new(worker_rpc).call("getTaskResult", &params).await?;
+    let output = answer.result.context("the worker's host has no output")?.encrypted_output.0;
+    ensure!(
+        keccak256(&output) == receipt.output_hash,
+        "the worker's host has another output than the receipt confirms"
+    );
+    Ok(hex::encode(output).chars().take(EXCERPT_DIGITS).collect())
 }
 
 async fn connect(devnet: &Description, node_url: &str) -> anyhow::Result<Vec<Player>> {
@@ -134,7 +157,7 @@ async fn add(player: &Player, sc: ScAddress) -> anyhow::Result<(String, Task, Re
     let call = abi::call(ADD, &[player.client.address().to_string(), player.owns.to_string()])?;
     let task = player.client.call(sc, &call, TaskOptions::default()).await?;
     let (receipt, _) = succeed(player, &task).await?;
-    Ok((format!("{} adds what {} owns", player.name, player.name), task, receipt))
+    Ok((format!("{} adds a sealed net worth", player.name), task, receipt))
 }
 
 /// The verified receipt and the opened output of a task that must succeed.

@@ -49,7 +49,7 @@ impl Needle {
 
     /// In which form it stands in `bytes`, if it does.
     pub fn form_in(&self, bytes: &[u8]) -> Option<&'static str> {
-        let is_in = |form: &[u8]| bytes.windows(form.len()).any(|window| window == form);
+        let is_in = |form: &[u8]| !form.is_empty() && bytes.windows(form.len()).any(|window| window == form);
         self.forms.iter().find(|(_, form)| is_in(form)).map(|(name, _)| *name)
     }
 }
