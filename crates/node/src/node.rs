@@ -125,7 +125,7 @@ impl Node {
                     user.started(shared);
                 }
             }
-            Input::Tick => {}
+            Input::Tick => shared.out.woken(),
             Input::Ledger(block) => self.ledger(block),
             Input::LedgerCall(call, result) => match mind {
                 Mind::User(_) => {}
@@ -251,8 +251,8 @@ impl Node {
         }
         let hello = shared.hello();
         shared.out.send(&peer, Message::Hello(hello));
-        // Whoever it was before, it introduces itself anew.
-        shared.peers.insert(peer, None);
+        // Whoever it was before, it may introduce itself anew.
+        shared.peers.entry(peer).or_default().is_introduced = false;
     }
 
     fn peer_gone(&mut self, peer: &PeerId) {
@@ -274,9 +274,11 @@ impl Node {
             return shared.ignore(peer, "it is not connected");
         };
         if let Message::Hello(hello) = message {
-            if known.replace(hello).is_some() {
+            // Once a connection: what follows from it may be many large messages.
+            if std::mem::replace(&mut known.is_introduced, true) {
                 return shared.ignore(peer, "it has introduced itself before");
             }
+            known.hello = Some(hello);
             return match mind {
                 Mind::User(user) => user.hello(shared, peer, &hello),
                 Mind::Worker(worker) => worker.hello(shared, &hello),

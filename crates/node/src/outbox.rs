@@ -90,6 +90,11 @@ impl Outbox {
         at
     }
 
+    /// The wake-up asked for was given, be it early.
+    pub fn woken(&mut self) {
+        self.armed = None;
+    }
+
     /// The next timer whose time has come.
     pub fn due(&mut self) -> Option<Timer> {
         let (at, timer) = *self.timers.first()?;

@@ -22,7 +22,16 @@ pub(crate) struct Shared {
     pub ledger: LedgerView,
     pub tasks: Tasks,
     /// Connected peers and what they said about themselves.
-    pub peers: BTreeMap<PeerId, Option<Hello>>,
+    pub peers: BTreeMap<PeerId, Peer>,
+}
+
+/// A connected peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Peer {
+    /// What it said about itself, on this connection or the one before.
+    pub hello: Option<Hello>,
+    /// Whether it has spoken on this connection.
+    pub is_introduced: bool,
 }
 
 /// What a block changed, told to the role after the whole block.
@@ -48,7 +57,7 @@ impl Shared {
     pub fn workers_named(&self, signer: Address) -> Vec<PeerId> {
         self.peers
             .iter()
-            .filter(|(_, hello)| hello.is_some_and(|hello| is_worker(&hello, signer)))
+            .filter(|(_, peer)| peer.hello.is_some_and(|hello| is_worker(&hello, signer)))
             .map(|(peer, _)| peer.clone())
             .take(MAX_PEERS_PER_SIGNER)
             .collect()
@@ -58,7 +67,7 @@ impl Shared {
     pub fn key_managers(&self) -> Vec<PeerId> {
         self.peers
             .iter()
-            .filter(|(_, hello)| hello.is_some_and(|hello| hello.role == PeerRole::KeyManager))
+            .filter(|(_, peer)| peer.hello.is_some_and(|hello| hello.role == PeerRole::KeyManager))
             .map(|(peer, _)| peer.clone())
             .collect()
     }

@@ -165,22 +165,19 @@ impl Worker {
                 self.advance(shared, *sc);
             }
             Change::EpochStarted => {
-                // Batches of the epoch that ended wait no longer, and early questions can be answered.
+                // Batches of the epoch that ended wait no longer.
                 for sc in shared.tasks.open_contracts() {
                     self.advance(shared, sc);
                 }
-                self.serve_all(shared);
             }
             Change::Deployed(_) => {}
         }
     }
 
-    /// An exchange of keys that waited for a first block can begin.
+    /// An exchange of keys that waited for a first block can begin, and a question that was early can be answered.
     pub fn block_followed(&mut self, shared: &mut Shared) {
         self.step_exchange(shared);
-        if !self.questions.is_empty() {
-            self.serve_all(shared);
-        }
+        self.serve_all(shared);
     }
 
     pub fn matched(&mut self, shared: &mut Shared, id: TaskId) {

@@ -3,9 +3,9 @@
 mod support;
 
 use enigma_node::{
-    Config, Event, Input, LedgerEvent, Node, PeerId, RestoreError, Role,
-    limits::{MAX_HELD_PER_TASK, RESEND_MS},
-    message::{Hello, InputKey, Message, Outcome, PeerRole},
+    Config, Event, Input, LedgerEvent, Node, Output, PeerId, RestoreError, Role,
+    limits::{MAX_HELD_PER_TASK, RESEND_MS, SUBMIT_TIMEOUT_MS},
+    message::{Hello, InputKey, KeyRequest, Message, Outcome, PeerRole},
 };
 use enigma_protocol::{
     Address, Domain, Hash, ScAddress, TaskId,
@@ -426,6 +426,63 @@ fn a_batch_that_fails_is_committed_later() {
 }
 
 #[test]
+fn a_transaction_that_vanishes_is_made_anew() {
+    let mut network = Network::new();
+    network.ledger.swallowed = 1;
+    network.join_worker();
+    network.run_until(network.now + SUBMIT_TIMEOUT_MS / 2);
+    assert_eq!(network.ledger.epoch(), 0);
+    network.run_until(network.now + SUBMIT_TIMEOUT_MS);
+    assert_eq!(network.ledger.epoch(), 1);
+    let sc = network.deploy();
+    network.ledger.swallowed = 1;
+    let call = network.call(sc, 0);
+    network.record_one(&call);
+    network.send_input(&call).unwrap();
+    network.run_until(network.now + SUBMIT_TIMEOUT_MS / 2);
+    assert_eq!(network.state(call.task_id), TaskState::Computed);
+    network.run_until(network.now + SUBMIT_TIMEOUT_MS);
+    confirmed(&mut network, &call);
+}
+
+#[test]
+fn a_batch_is_committed_when_its_epoch_ends() {
+    let mut network = Network::started();
+    let sc = network.deploy();
+    network.hosts[WORKER].config.batch_age_ms = 3_600_000;
+    network.restart(WORKER);
+    let call = network.call(sc, 0);
+    network.record_one(&call);
+    network.send_input(&call).unwrap();
+    network.run_until(network.now + 600_000);
+    assert_eq!(network.state(call.task_id), TaskState::Computed, "it waits for company");
+    network.mine_empty(25);
+    network.run();
+    assert_eq!(network.ledger.epoch(), 2);
+    confirmed(&mut network, &call);
+}
+
+#[test]
+fn a_question_for_the_next_epoch_waits_for_it() {
+    let mut network = Network::started();
+    connect_stranger(&mut network, WORKER, "early", PeerRole::User, None);
+    let ask = |id, epoch| {
+        let request = KeyRequest { id, sc: ScAddress([1; 32]), epoch, user_pub_key: vec![] };
+        Input::Peer(stranger("early"), Message::KeyRequest(request))
+    };
+    network.strangers.clear();
+    for (id, epoch) in [(1, 2), (2, 3), (3, 0)] {
+        network.push(WORKER, ask(id, epoch));
+    }
+    network.settle();
+    let refused = |message: &Message| matches!(message, Message::KeyReply { id: 2 | 3, result: Err(_) });
+    assert!(network.strangers.len() == 2 && network.strangers.iter().all(|(_, message)| refused(message)));
+    network.mine_empty(25);
+    network.settle();
+    assert!(matches!(network.strangers.last(), Some((_, Message::KeyReply { id: 1, result: Ok(_) }))));
+}
+
+#[test]
 fn a_record_of_the_epoch_before_is_executed_under_its_own_keys() {
     let mut network = Network::started();
     let sc = network.deploy();
@@ -472,6 +529,31 @@ fn bogus_inputs_do_not_block_the_true_one() {
     assert_eq!(network.send_input(&call), Ok(TaskState::Queued));
     network.run();
     confirmed(&mut network, &call);
+}
+
+#[test]
+fn what_is_held_for_a_peer_goes_with_it() {
+    let mut network = Network::started();
+    let sc = network.deploy();
+    let call = network.call(sc, 0);
+    connect_stranger(&mut network, USER, "mallory", PeerRole::User, None);
+    connect_stranger(&mut network, WORKER, "mallory", PeerRole::User, None);
+    for n in 0..MAX_HELD_PER_TASK {
+        let forged = TaskInput { encrypted_args: vec![n as u8; 10], ..call.clone() };
+        network.push(WORKER, Input::Peer(stranger("mallory"), Message::Input(forged)));
+    }
+    let offer = |network: &mut Network| {
+        let client = network.ask_later(WORKER, Request::SendTaskInput((&call).into()));
+        network.settle();
+        network.replies.remove(&client).unwrap().map_err(|error| error.code)
+    };
+    assert_eq!(offer(&mut network).unwrap_err(), codes::INPUT_CONFLICT);
+    network.push(WORKER, Input::PeerGone(stranger("mallory")));
+    assert!(offer(&mut network).is_ok());
+    // A user node has no use for inputs of peers.
+    let forged = TaskInput { encrypted_args: vec![9], ..call.clone() };
+    network.push(USER, Input::Peer(stranger("mallory"), Message::Input(forged)));
+    assert_eq!(network.state(call.task_id), TaskState::Unknown);
 }
 
 #[test]
@@ -586,6 +668,16 @@ fn a_peer_that_claims_to_manage_keys_delays_but_does_not_prevent() {
     network.settle();
     let (_, request) = network.strangers.pop().expect("Mallory was asked first");
     let Message::PttRequest { id, .. } = request else { panic!("{request:?}") };
+    // When it leaves, the next one is asked at once.
+    let mut left = Network::started();
+    connect_stranger(&mut left, WORKER, "Mallory", PeerRole::KeyManager, None);
+    let other = left.deployment(0);
+    left.record_one(&other);
+    left.send_input(&other).unwrap();
+    left.settle();
+    left.push(WORKER, Input::PeerGone(stranger("Mallory")));
+    left.run_until(left.now + 1_000);
+    confirmed(&mut left, &other);
     // An answer from somebody else, one to another request, and one that no enclave signed.
     let answer = |from: &str, id| Input::Peer(stranger(from), Message::PttReply { id, result: Ok(b"forged".to_vec()) });
     connect_stranger(&mut network, WORKER, "Eve", PeerRole::User, None);
@@ -761,6 +853,22 @@ fn events_that_contradict_themselves_are_harmless() {
 }
 
 #[test]
+fn a_tick_too_early_loses_no_timer() {
+    let mut network = Network::started();
+    network.deploy();
+    let now = network.now;
+    let mut node = network.hosts.remove(WORKER).node;
+    let mut wake_ups = |now, input| {
+        node.handle(now, input);
+        let outputs: Vec<_> = std::iter::from_fn(|| node.poll()).collect();
+        outputs.iter().filter(|output| matches!(output, Output::WakeAt(at) if *at > now)).count()
+    };
+    assert_eq!(wake_ups(now, Input::CoreConnected), 0, "it was asked for before");
+    assert_eq!(wake_ups(now, Input::Tick), 1);
+    assert_eq!(wake_ups(now, Input::Tick), 1);
+}
+
+#[test]
 fn a_store_of_another_network_or_version_is_refused() {
     let network = Network::started();
     let host = &network.hosts[USER];
@@ -835,6 +943,27 @@ fn a_worker_serves_clients_too() {
     let refused = network.ask_later(MANAGER, request);
     network.settle();
     assert_eq!(network.replies.remove(&refused).unwrap().unwrap_err().code, codes::METHOD_NOT_FOUND);
+}
+
+#[test]
+fn a_peer_introduces_itself_once_for_each_connection() {
+    let mut network = Network::started();
+    let sc = network.deploy();
+    let call = network.call(sc, 0);
+    network.record_one(&call);
+    network.disconnect(USER, WORKER);
+    network.send_input(&call).unwrap();
+    let greet = |network: &mut Network| {
+        let hello = Hello { role: PeerRole::Worker, signer: Some(key(1).address()) };
+        network.push(USER, Input::Peer(stranger("copy"), Message::Hello(hello)));
+        network.settle();
+        network.strangers.iter().filter(|(_, message)| matches!(message, Message::Input(_))).count()
+    };
+    network.push(USER, Input::PeerConnected(stranger("copy")));
+    assert_eq!(greet(&mut network), 1, "it gets the input that waits for it");
+    assert_eq!(greet(&mut network), 1, "but not whenever it likes");
+    network.push(USER, Input::PeerConnected(stranger("copy")));
+    assert_eq!(greet(&mut network), 2, "it may have been restarted");
 }
 
 #[test]

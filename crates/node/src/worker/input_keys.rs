@@ -48,10 +48,6 @@ enum State {
 }
 
 impl Questions {
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub fn forget_core(&mut self) {
         for question in self.0.values_mut() {
             question.state = State::Idle;

@@ -31,7 +31,8 @@ pub struct Ledger {
     pub batches: Vec<usize>,
     /// Transactions that fail before the model sees them.
     pub failures: usize,
-    pub calls: usize,
+    /// Transactions that are reported as included, but are not.
+    pub swallowed: usize,
 }
 
 impl Ledger {
@@ -45,7 +46,7 @@ impl Ledger {
             nonces: BTreeMap::new(),
             batches: Vec::new(),
             failures: 0,
-            calls: 0,
+            swallowed: 0,
         }
     }
 
@@ -121,10 +122,13 @@ impl Ledger {
     }
 
     pub fn submit(&mut self, call: LedgerCall) -> Result<(), LedgerCallError> {
-        self.calls += 1;
         if self.failures > 0 {
             self.failures -= 1;
             return Err(LedgerCallError::Unavailable("told to fail".into()));
+        }
+        if self.swallowed > 0 {
+            self.swallowed -= 1;
+            return Ok(());
         }
         let refuse = |text: &str| Err(LedgerCallError::Reverted(text.into()));
         match call {
