@@ -128,6 +128,12 @@ impl Devnet {
 
 impl Drop for Devnet {
     fn drop(&mut self) {
+        // Asked first, so that it removes its folder.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
+        let deadline = Instant::now() + PATIENCE / 9;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(LOOK);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
