@@ -5,7 +5,7 @@ export CARGO_TARGET_DIR
 ENIGMA := $(CARGO_TARGET_DIR)/debug/enigma
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo devnet test fmt clean
+.PHONY: help setup build demo devnet test bench fmt clean
 
 help: ## show this list
 	@echo "Enigma: private computation for Ethereum. Start with 'make demo'."
@@ -27,6 +27,9 @@ devnet: build ## start a development network and keep it running until Ctrl-C
 
 test: ## check everything: formatting, rules, lints, contracts, vectors, tests with real processes, documentation
 	@cargo xtask test
+
+bench: setup ## measure an optimised build: time to ready, latency of a task, gas; writes target/bench/results.json
+	@cargo xtask bench
 
 fmt: ## format all Rust code
 	@cargo fmt --all

@@ -4,6 +4,7 @@
 //! tested. What a chore builds goes to cargo's target directory; nothing outside it and `solidity/node_modules` is written.
 //! Deliberately absent: anything a user of Enigma needs at run time. That is the `enigma` program.
 
+mod bench;
 mod setup;
 mod solidity;
 mod steps;
@@ -26,6 +27,7 @@ Usage: cargo xtask <COMMAND>
   solidity [--check]    compile the Ethereum contracts into solidity/artifacts, or check that those are current
   vectors [--check]     write the test vectors of spec/vectors, or check that those are current
   tidy [--bless]        check the rules of ARCHITECTURE.md; --bless accepts the dependencies of the trusted base
+  bench                 build with optimisation, measure a devnet, write target/bench/results.json
   test [STEP]...        run every check from cheap to expensive, or only the named steps
   help                  show this text
 ";
@@ -70,6 +72,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["vectors", "--check"] => vectors::check(&workspace),
         ["tidy"] => tidy::check(&workspace),
         ["tidy", "--bless"] => tidy::bless(&workspace),
+        ["bench"] => bench::run_all(&workspace),
         ["test", steps @ ..] => steps::test(&workspace, steps),
         unknown => {
             bail!("no such command: `cargo xtask {}`\n  next: `cargo xtask help` lists them all", unknown.join(" "))

@@ -12,7 +12,7 @@ use enigma_client::{
         json::Hex0x,
         receipt::{MINIMUM_GAS, Status},
         rpc::{TaskInputJson, TaskParams, TaskResult, TaskState, TaskStatus, codes},
-        sealing::{TaskContext, rand_core::UnwrapErr, seal_task},
+        sealing::{InputKey, TaskContext, rand_core::UnwrapErr, seal_task},
         task::{SUITE_X25519, TaskInput, task_id},
     },
 };
@@ -115,7 +115,15 @@ async fn the_millionaires_problem_from_deployment_to_confirmation() {
     let key = serde_json::from_str::<serde_json::Value>(&task.to_secret_json()).unwrap();
     let key = hex::decode(key["responseKey"].as_str().unwrap().trim_start_matches("0x")).unwrap();
     secrets.push(("the key of a result", key[32..].to_vec()));
-    secrets.extend(network.take_enclave_keys());
+    let input_key = users[0].worker(sc).await.unwrap().input_key;
+    let enclave_keys = network.take_enclave_keys();
+    let share = enclave_keys.last().unwrap().1.clone();
+    let input_seed = network.derived_key(&share, 2, sc, task.epoch());
+    assert_eq!(InputKey::derive(&input_seed.clone().try_into().unwrap()).public(), &input_key, "the formulas hold");
+    secrets.push(("the input key", input_seed));
+    secrets.push(("the state key", network.derived_key(&share, 1, sc, 0)));
+    secrets.push(("the contract's randomness", network.derived_key(&share, 3, sc, 0)));
+    secrets.extend(enclave_keys);
     assert_hidden(&network, &secrets);
 }
 

@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 
 /// A task that meets a change of epoch is made again: client, node and Ethereum see the new one at different moments.
 const EPOCH_PATIENCE: Duration = Duration::from_secs(15);
-const EPOCH_PAUSE: Duration = Duration::from_millis(50);
+const EPOCH_PAUSE: Duration = Duration::from_millis(20);
 /// A recorded task's input is offered to the node for this long.
 const HAND_OVER_PATIENCE: Duration = Duration::from_secs(30);
 /// Verified workers kept, so that many tasks in one epoch ask the node once.
@@ -383,11 +383,13 @@ impl Client {
         let recorded = recorded?;
         // The record stands; the input must follow. The node may be busy, or not yet have seen the epoch.
         let deadline = Instant::now() + HAND_OVER_PATIENCE;
+        let mut pause = FIRST_POLL;
         while let Err(source) = handed_over {
             if !source.is_retryable() || Instant::now() >= deadline {
                 return Err(TaskError::NotHandedOver { task_id: id, source });
             }
-            tokio::time::sleep(LONGEST_POLL).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_POLL);
             handed_over = self.node.call::<_, TaskStatus>(method, &input).await;
         }
         Ok(Task {

@@ -50,8 +50,8 @@ macro_rules! from_bytes {
 from_bytes!(Hash, TaskId, ScAddress, Address, Signature);
 
 fn parse_hex<T: FromBytes, E: de::Error>(text: &str) -> Result<T, E> {
-    let bytes = hex::decode(text.strip_prefix("0x").unwrap_or(text))
-        .map_err(|_| E::custom("expected hexadecimal digits"))?;
+    let bytes =
+        hex::decode(text.strip_prefix("0x").unwrap_or(text)).map_err(|_| E::custom("expected hexadecimal digits"))?;
     let length = bytes.len();
     T::from_bytes(bytes).ok_or_else(|| E::custom(format!("{length} bytes are not the expected length")))
 }

@@ -107,12 +107,7 @@ pub struct Receipt {
 
 /// EIP-712 domain separator of the Enigma contract.
 pub fn domain_separator(domain: &Domain) -> Hash {
-    Preimage::new(DOMAIN_TYPE)
-        .bytes("Enigma")
-        .bytes("1")
-        .u64(domain.chain_id)
-        .address(domain.enigma)
-        .finish()
+    Preimage::new(DOMAIN_TYPE).bytes("Enigma").bytes("1").u64(domain.chain_id).address(domain.enigma).finish()
 }
 
 /// EIP-712: `keccak256(0x1901 ‖ domainSeparator ‖ structHash)`.

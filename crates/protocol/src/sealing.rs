@@ -150,7 +150,11 @@ impl ResponseKey {
 }
 
 /// RFC 9458 section 4.4: key and nonce from the exported secret, salted with the encapsulated key and the response nonce.
-fn response_cipher(enc: &[u8; 32], secret: &[u8; 32], response_nonce: &[u8]) -> Option<(Aes256Gcm, Nonce<aes_gcm::aead::consts::U12>)> {
+fn response_cipher(
+    enc: &[u8; 32],
+    secret: &[u8; 32],
+    response_nonce: &[u8],
+) -> Option<(Aes256Gcm, Nonce<aes_gcm::aead::consts::U12>)> {
     let mut salt = Vec::with_capacity(64);
     salt.extend(enc);
     salt.extend(response_nonce);

@@ -271,12 +271,7 @@ mod tests {
     }
 
     fn epoch_of(tree: &WorkerTree) -> EpochParameters {
-        EpochParameters {
-            epoch: 1,
-            seed: Hash([7; 32]),
-            workers_root: tree.root(),
-            total_stake: tree.total_stake(),
-        }
+        EpochParameters { epoch: 1, seed: Hash([7; 32]), workers_root: tree.root(), total_stake: tree.total_stake() }
     }
 
     #[test]

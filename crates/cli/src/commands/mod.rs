@@ -4,6 +4,7 @@
 //! [`Command`], and its line in [`Command::run`].
 
 mod account;
+mod bench;
 mod demo;
 mod devnet;
 mod guard;
@@ -47,6 +48,9 @@ pub enum Command {
     /// Run the host of a key manager, or register it.
     #[command(subcommand)]
     Km(km::Command),
+    /// Measure a devnet (see `make bench`).
+    #[command(hide = true)]
+    Bench(bench::Bench),
     /// Run a program and end it when standard input ends.
     #[command(hide = true)]
     Guard(guard::Guard),
@@ -70,6 +74,7 @@ impl Command {
             Self::Node(command) => command.run().await,
             Self::Worker(command) => command.run().await,
             Self::Km(command) => command.run().await,
+            Self::Bench(command) => command.run().await,
             Self::Guard(command) => command.run(),
         }
     }

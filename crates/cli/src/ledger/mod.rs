@@ -54,12 +54,13 @@ impl Ledger {
         let (provider, account) = match key_file {
             Some(path) => {
                 let key = crate::keyfile::read_hex_key(path)?;
-                let signer = PrivateKeySigner::from_slice(key.as_slice())
-                    .ok()
-                    .with_context(|| format!("the key file {} holds a number that is no private key", path.display()))?;
+                let signer = PrivateKeySigner::from_slice(key.as_slice()).ok().with_context(|| {
+                    format!("the key file {} holds a number that is no private key", path.display())
+                })?;
                 let account = Address(signer.address().into());
                 // The node is asked for the nonce each time: nothing remembered can go stale.
-                let builder = ProviderBuilder::new().with_simple_nonce_management().wallet(EthereumWallet::from(signer));
+                let builder =
+                    ProviderBuilder::new().with_simple_nonce_management().wallet(EthereumWallet::from(signer));
                 (builder.connect_http(parsed).erased(), Some(account))
             }
             None => (ProviderBuilder::new().connect_http(parsed).erased(), None),
@@ -68,7 +69,9 @@ impl Ledger {
             .await
             .context("no answer in time")
             .and_then(|answer| Ok(answer?))
-            .with_context(|| format!("cannot reach Ethereum at {url}; start a node there, or give another --ethereum"))?;
+            .with_context(|| {
+                format!("cannot reach Ethereum at {url}; start a node there, or give another --ethereum")
+            })?;
         let code = provider
             .get_code_at(eth_address(contract))
             .await

@@ -8,6 +8,7 @@ use aes_gcm_siv::{
     Aes256GcmSiv, KeyInit, Nonce,
     aead::{Aead, Payload},
 };
+use curve25519_dalek::{ristretto::RistrettoPoint, scalar::Scalar};
 use enigma_client::{
     Client, Network as Trust, Options,
     ledger::{
@@ -17,7 +18,7 @@ use enigma_client::{
     },
 };
 use enigma_protocol::{
-    Address, Hash,
+    Address, Hash, ScAddress,
     config::{KeyManagerConfig, NetworkConfig},
     hash::keccak256,
     json::Hex0x,
@@ -25,7 +26,7 @@ use enigma_protocol::{
 use hkdf::Hkdf;
 use redb::{ReadableDatabase, ReadableTable};
 use serde_json::Value;
-use sha2::Sha256;
+use sha2::{Digest, Sha256, Sha512};
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Read, Write},
@@ -202,6 +203,7 @@ pub struct Network {
     pub worker_core: Part,
     pub worker: Part,
     pub user: Part,
+    pub chain_id: u64,
     pub enigma: Address,
     pub worker_operator: Address,
     taps: Vec<Tap>,
@@ -262,9 +264,9 @@ impl Network {
             commitment: serde_json::from_value(identity["commitment"].clone()).unwrap(),
         };
         let measurement = keccak256(fs::read(&core).unwrap());
-        let (enigma, domain_chain) = deploy(&ethereum_url, &manager, measurement, epoch_blocks).await;
+        let (enigma, chain_id) = deploy(&ethereum_url, &manager, measurement, epoch_blocks).await;
         let config = NetworkConfig {
-            chain_id: domain_chain,
+            chain_id,
             enigma: Hex0x(enigma),
             checkpoint: Hex0x(Hash::ZERO),
             threshold: 1,
@@ -360,6 +362,7 @@ impl Network {
             worker_core,
             worker,
             user,
+            chain_id,
             enigma,
             worker_operator: Ledger::connect(&ethereum_url, enigma, KEYS[2]).await.unwrap().address(),
             taps: vec![ethereum, km_ipc, worker_ipc, rpc],
@@ -444,6 +447,27 @@ impl Network {
         keys
     }
 
+    /// A key that enclaves derive from the share, computed anew from the formulas of `spec/keys.md`: purpose 1 is the state
+    /// key of a generation, 2 the input key of an epoch, 3 the randomness of the contract.
+    pub fn derived_key(&self, share: &[u8], purpose: u8, sc: ScAddress, number: u64) -> Vec<u8> {
+        let share = Scalar::from_canonical_bytes(share.try_into().unwrap()).unwrap();
+        let mut input = word(&[purpose]);
+        input.extend(word(&self.chain_id.to_be_bytes()));
+        input.extend(word(&self.enigma.0));
+        input.extend(sc.0);
+        input.extend(word(&number.to_be_bytes()));
+        // RFC 9380, expand_message_xmd with SHA-512 for 64 bytes.
+        let dst = b"enigma/dprf/1\x0d";
+        let b0 = Sha512::new().chain_update([0; 128]).chain_update(&input).chain_update([0, 64, 0]).chain_update(dst);
+        let b1: [u8; 64] =
+            Sha512::new().chain_update(b0.finalize()).chain_update([1]).chain_update(dst).finalize().into();
+        let product = (RistrettoPoint::from_uniform_bytes(&b1) * share).compress();
+        let mut key = vec![0; 32];
+        let info = [&b"enigma/dprf-output/1"[..], &input].concat();
+        Hkdf::<Sha256>::new(None, product.as_bytes()).expand(&info, &mut key).unwrap();
+        key
+    }
+
     /// Everything the hosts could have looked at: files, logs and recorded traffic, each with its name.
     pub fn seen_by_hosts(&self) -> Vec<(String, Vec<u8>)> {
         let mut seen = Vec::new();
@@ -465,6 +489,11 @@ impl Network {
         }
         seen
     }
+}
+
+/// Right-aligned in 32 bytes.
+fn word(bytes: &[u8]) -> Vec<u8> {
+    [vec![0; 32 - bytes.len()], bytes.to_vec()].concat()
 }
 
 /// Repeats a question until it is answered with yes.
