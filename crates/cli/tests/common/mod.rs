@@ -559,8 +559,8 @@ impl SealedStore {
         let secret = fs::read(folder.join("platform.secret")).unwrap();
         let mut key = [0; 32];
         Hkdf::<Sha256>::new(None, &secret).expand(b"enigma/sim-seal/1", &mut key).unwrap();
-        let path = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
-        let path = path.filter(|path| path.extension().is_some_and(|extension| extension == "redb")).next();
+        let mut files = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+        let path = files.find(|path| path.extension().is_some_and(|extension| extension == "redb"));
         let database = redb::Database::open(path.expect("a store")).unwrap();
         let table = redb::TableDefinition::<&[u8], &[u8]>::new("entries");
         let transaction = database.begin_read().unwrap();
