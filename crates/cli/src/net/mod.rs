@@ -603,27 +603,29 @@ mod tests {
         let (worker_key, user_key) = (directory.path().join("worker"), directory.path().join("user"));
         let mut worker = TestHost::start(&worker_key, "enigma-1", LOOPBACK, &[]).await;
         let (worker_name, address, key) = (worker.name(), worker.address().clone(), user_key.clone());
-        // A process that is frozen from the moment it is connected: nobody drives its runtime any more.
-        let (frozen, name) = tokio::task::spawn_blocking(move || {
+        // A process that is frozen once both ends are connected: nobody drives its runtime any more.
+        let (freeze, frozen) = tokio::sync::oneshot::channel::<()>();
+        let process = tokio::task::spawn_blocking(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let user = runtime.block_on(async {
                 let mut user = TestHost::start(&key, "enigma-1", LOOPBACK, &[&address]).await;
                 user.connected(&worker_name).await;
+                frozen.await.unwrap();
                 user
             });
-            let name = user.name();
-            ((runtime, user), name)
-        })
-        .await
-        .unwrap();
-        worker.connected(&name).await;
+            (runtime, user)
+        });
+        let Input::PeerConnected(name) = worker.next().await else { panic!("no peer") };
+        freeze.send(()).unwrap();
+        let process = process.await.unwrap();
+        assert_eq!(process.1.name(), name);
         let mut restarted = TestHost::start(&user_key, "enigma-1", LOOPBACK, &[worker.address()]).await;
         assert!(matches!(worker.next().await, Input::PeerGone(peer) if peer == name));
         worker.connected(&name).await;
         restarted.connected(&worker.name()).await;
         worker.network.send(name, hello());
         restarted.receives(&worker.name(), &hello()).await;
-        frozen.0.shutdown_background();
+        process.0.shutdown_background();
     }
 
     #[tokio::test(flavor = "multi_thread")]
