@@ -90,7 +90,7 @@
 //! # The world around
 //!
 //! [`caller`], [`value`], [`block_number`] and [`block_timestamp`] tell about the task, [`random`] gives random bytes that
-//! nobody chose, [`keccak256`] hashes.
+//! nobody chose ([`random_below`] and [`shuffle`] draw with it), [`keccak256`] hashes.
 //!
 //! # Tests
 //!
@@ -139,7 +139,7 @@ pub use borsh;
 pub mod prelude {
     pub use crate::{
         Address, Bytes, Bytes32, FixedBytes, List, Map, U256, Value, block_number, block_timestamp, caller, ensure,
-        keccak256, random, random_below, value,
+        keccak256, random, random_below, shuffle, value,
     };
     pub use alloc::borrow::ToOwned;
     pub use alloc::boxed::Box;
@@ -210,6 +210,13 @@ pub fn random_below(bound: u64) -> u64 {
     }
 }
 
+/// Puts the items into a random order, each equally likely.
+pub fn shuffle<T>(items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, random_below(last as u64 + 1) as usize);
+    }
+}
+
 /// The Keccak-256 hash, as Solidity's `keccak256`.
 pub fn keccak256(bytes: impl AsRef<[u8]>) -> Bytes32 {
     FixedBytes(host::keccak256(bytes.as_ref()))
@@ -261,5 +268,18 @@ mod tests {
         assert_eq!(random_below(1), 0);
         let drawn = (0..200).map(|_| random_below(3)).collect::<alloc::collections::BTreeSet<_>>();
         assert_eq!(drawn, [0, 1, 2].into());
+    }
+
+    #[test]
+    fn every_order_is_drawn() {
+        let mut orders = alloc::collections::BTreeMap::new();
+        for _ in 0..600 {
+            let mut items = [1, 2, 3];
+            shuffle(&mut items);
+            *orders.entry(items).or_insert(0) += 1;
+        }
+        assert_eq!(orders.len(), 6);
+        assert!(orders.values().all(|times| (60..140).contains(times)), "{orders:?}");
+        shuffle::<u8>(&mut []);
     }
 }
