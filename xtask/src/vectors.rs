@@ -12,8 +12,8 @@ struct Generator {
 }
 
 const GENERATORS: &[Generator] = &[
-    Generator { package: "enigma-protocol", example: "vectors", file: "spec/vectors/ledger.json" },
-    Generator { package: "enigma-attestation", example: "vectors", file: "spec/vectors/attestation.json" },
+    Generator { package: "enigma-protocol", example: "protocol_vectors", file: "spec/vectors/ledger.json" },
+    Generator { package: "enigma-attestation", example: "evidence_vectors", file: "spec/vectors/attestation.json" },
 ];
 
 impl Generator {

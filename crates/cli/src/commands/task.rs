@@ -155,7 +155,7 @@ pub struct Deploy {
     /// The constructor's Solidity signature.
     #[arg(value_name = "CONSTRUCTOR", default_value = "construct()")]
     constructor: String,
-    /// Its arguments: numbers, addresses, true, text, [1,2].
+    /// Its arguments: numbers, addresses, true, text, lists in square brackets.
     #[arg(value_name = "ARGS", allow_negative_numbers = true)]
     args: Vec<String>,
     #[command(flatten)]
@@ -190,7 +190,7 @@ pub struct Call {
     /// The function's Solidity signature.
     #[arg(value_name = "FUNCTION")]
     function: String,
-    /// Its arguments: numbers, addresses, true, text, [1,2].
+    /// Its arguments: numbers, addresses, true, text, lists in square brackets.
     #[arg(value_name = "ARGS", allow_negative_numbers = true)]
     args: Vec<String>,
     /// Solidity types of the result, such as `uint256` or `address,string`; without it the result is printed in hexadecimal.

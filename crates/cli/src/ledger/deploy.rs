@@ -30,7 +30,7 @@ pub struct Contracts {
 }
 
 impl Contracts {
-    /// Where [`deploy`] will put them when `deployer` has sent no transaction before.
+    /// Where `deploy` will put them when `deployer` has sent no transaction before.
     pub fn of_fresh_account(deployer: Address) -> Self {
         let create = |nonce| Address(eth_address(deployer).create(nonce).into());
         Self { token: create(0), verifier: create(1), enigma: create(2) }

@@ -1,7 +1,7 @@
 //! Ethereum as the node follows it and writes to it; with the client's bindings the only place of this program that knows alloy.
 //!
-//! [`Ledger::connect`] checks that the endpoint, the chain and the contract are there; [`follow`] turns logs into
-//! [`LedgerBlock`]s in ascending order; [`submit`] turns [`LedgerCall`]s into transactions. An endpoint that goes away is
+//! [`Ledger::connect`] checks that the endpoint, the chain and the contract are there; [`mod@follow`] turns logs into
+//! `LedgerBlock`s in ascending order; [`submit`] turns `LedgerCall`s into transactions. An endpoint that goes away is
 //! asked again with growing pauses, and the log says so.
 //!
 //! The endpoint is trusted with what it says about Ethereum: proofs against certified headers are the core's business, not

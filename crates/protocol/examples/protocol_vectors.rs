@@ -150,7 +150,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gas_tiers = [0u64, 1, 10_000, 10_001, 123_456, 9_999_999]
         .map(|gas| json!({ "gasUsed": gas, "tier": gas_tier(gas, 10_000_000) }));
     let document = json!({
-        "comment": "Printed by `cargo run -p enigma-protocol --example vectors`; normative, see spec/README.md.",
+        "comment": "Printed by `cargo run -p enigma-protocol --example protocol_vectors`; normative, see spec/README.md.",
         "domain": {
             "chainId": domain.chain_id,
             "enigma": Hex0x(domain.enigma),

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
     });
     let document = json!({
-        "comment": "Printed by `cargo run -p enigma-attestation --example vectors`; normative, see spec/attestation.md.",
+        "comment": "Printed by `cargo run -p enigma-attestation --example evidence_vectors`; normative, see spec/attestation.md.",
         "developmentRoot": Hex0x(DEVELOPMENT_ROOT),
         "configHash": Hex0x(config_hash),
         "signer": Hex0x(signer),
