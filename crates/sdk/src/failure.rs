@@ -24,6 +24,8 @@ struct Text {
 }
 
 impl Write for Text {
+    // Not copied into `write_char`: no contract is in a hurry when it fails, and all carry this.
+    #[inline(never)]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut end = text.len().min(MAX_TEXT_BYTES.saturating_sub(self.length));
         while !text.is_char_boundary(end) {
@@ -32,7 +34,7 @@ impl Write for Text {
         for (space, byte) in self.bytes.iter_mut().skip(self.length).zip(text.bytes().take(end)) {
             *space = byte;
         }
-        self.length += end;
+        self.length = self.length.saturating_add(end);
         if end == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }

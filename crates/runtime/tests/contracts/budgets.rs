@@ -8,7 +8,7 @@ use crate::{
 };
 use enigma_runtime::prepare;
 
-const KB: usize = 1_000;
+const KB: usize = 1_024;
 
 /// Names, and bounds of preCode and exeCode.
 const SIZES: [(&str, usize, usize); 9] = [
@@ -18,7 +18,7 @@ const SIZES: [(&str, usize, usize); 9] = [
     ("flip_coin", 22 * KB, 45 * KB),
     ("millionaires_problem", 22 * KB, 45 * KB),
     ("misbehaving", 20 * KB, 40 * KB),
-    ("simple_addition", 13 * KB, 30 * KB),
+    ("simple_addition", 12 * KB, 30 * KB),
     ("simple_calculator", 32 * KB, 60 * KB),
     ("simplest", 42 * KB, 80 * KB),
 ];
