@@ -63,7 +63,10 @@ pub(super) struct Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.state.values_mut().for_each(Zeroize::zeroize);
+        for (mut key, mut value) in std::mem::take(&mut self.state) {
+            key.zeroize();
+            value.zeroize();
+        }
     }
 }
 

@@ -21,8 +21,10 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// Largest state of one contract, keys and values together: it is held in the enclave's memory.
+/// Largest state of one contract, keys, values and [`ITEM_OVERHEAD_BYTES`] together: it is held in the enclave's memory.
 pub(super) const MAX_STATE_BYTES: usize = 64 << 20;
+/// What a key with its value counts for beyond their bytes: the map and two allocations hold it, however short it is.
+const ITEM_OVERHEAD_BYTES: usize = 96;
 
 /// HKDF-SHA256 of `secret` for `info`.
 pub(super) fn derive(secret: &[u8; 32], info: &[&[u8]]) -> Result<Zeroizing<[u8; 32]>, Refusal> {
@@ -108,7 +110,7 @@ pub(super) fn apply(state: &mut State, changes: StateChanges) {
 
 /// Size of the state after `changes`, by which its limit is checked.
 pub(super) fn bytes_after(state: &State, changes: &StateChanges) -> usize {
-    let size = |key: &[u8], value: &[u8]| key.len().saturating_add(value.len());
+    let size = |key: &[u8], value: &[u8]| key.len().saturating_add(value.len()).saturating_add(ITEM_OVERHEAD_BYTES);
     let kept = state.iter().filter(|(key, _)| !changes.0.contains_key(*key)).map(|(key, value)| size(key, value));
     let set = changes.0.iter().filter_map(|(key, value)| Some(size(key, value.as_ref()?)));
     kept.chain(set).fold(0, usize::saturating_add)
@@ -138,7 +140,7 @@ mod tests {
         let cipher = cipher(7, SC, CODE);
         let entry = cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap();
         let mut state = State::from([(b"gone".to_vec(), b"x".to_vec()), (b"other".to_vec(), b"y".to_vec())]);
-        assert_eq!(bytes_after(&state, &changes(b"value")), 3 + 5 + 5 + 1);
+        assert_eq!(bytes_after(&state, &changes(b"value")), 3 + 5 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES);
         assert_eq!(cipher.replay(&entry.to_bytes(), 5, TIP, &mut state), Some(entry.tip()));
         let expected = [(b"key".to_vec(), b"value".to_vec()), (b"other".to_vec(), b"y".to_vec())];
         assert_eq!(state, State::from(expected));
