@@ -51,7 +51,6 @@ pub enum Network {
 }
 
 /// Where a client connects to, and as whom.
-#[derive(Debug)]
 pub struct Options {
     /// JSON-RPC of an Ethereum node.
     pub ethereum_url: String,
@@ -63,6 +62,18 @@ pub struct Options {
     pub private_key: Zeroizing<String>,
     /// What evidence is accepted.
     pub network: Network,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("ethereum_url", &self.ethereum_url)
+            .field("node_url", &self.node_url)
+            .field("enigma", &self.enigma)
+            .field("private_key", &"(secret)")
+            .field("network", &self.network)
+            .finish()
+    }
 }
 
 /// What a task may cost.
@@ -460,5 +471,23 @@ impl Client {
             tokio::time::sleep(LONGEST_POLL / 5).await;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_shown_without_their_key() {
+        let options = Options {
+            ethereum_url: "http://127.0.0.1:1".into(),
+            node_url: "http://127.0.0.1:2".into(),
+            enigma: Address([1; 20]),
+            private_key: Zeroizing::new("abcdef0123".into()),
+            network: Network::Devnet,
+        };
+        let shown = format!("{options:?}");
+        assert!(shown.contains("secret") && !shown.contains("abcdef0123"), "{shown}");
     }
 }

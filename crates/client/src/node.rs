@@ -40,7 +40,10 @@ impl NodeError {
         match self {
             Self::Unreachable { .. } => true,
             Self::NotANode { .. } => false,
-            Self::Refused(error) => matches!(error.code, codes::WORKER_OFFLINE | codes::BUSY | codes::WRONG_EPOCH),
+            // Inputs that somebody else invented for this task stand in the way only until its record is seen.
+            Self::Refused(error) => {
+                matches!(error.code, codes::WORKER_OFFLINE | codes::BUSY | codes::WRONG_EPOCH | codes::INPUT_CONFLICT)
+            }
         }
     }
 }
@@ -95,5 +98,18 @@ impl NodeClient {
             (_, Some(error)) => Err(NodeError::Refused(error)),
             (None, None) => Err(not_a_node("the answer has neither result nor error".into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_hands_over_first_does_not_end_a_task() {
+        let refused = |code| NodeError::Refused(RpcError { code, message: String::new() }).is_retryable();
+        assert!(refused(codes::INPUT_CONFLICT), "bogus inputs in front of the record");
+        assert!(refused(codes::BUSY) && refused(codes::WORKER_OFFLINE) && refused(codes::WRONG_EPOCH));
+        assert!(!refused(codes::INPUT_MISMATCH) && !refused(codes::INVALID_PARAMS));
     }
 }
