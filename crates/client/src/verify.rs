@@ -98,7 +98,8 @@ pub fn verify_worker(key: &WorkerKey, expected: &Expectation<'_>) -> Result<Veri
         expected.policy,
         expected.now_s,
     )?;
-    let message = input_key_message(expected.sc, expected.epoch.epoch, key.suite, &public_key, expected.user_pub_key);
+    let (epoch, user_key) = (expected.epoch.epoch, expected.user_pub_key);
+    let message = input_key_message(expected.sc, epoch, key.suite, &public_key, &key.evidence.0, user_key);
     let digest = SigningPurpose::InputKey.digest(&expected.domain, expected.epoch.epoch, &message);
     key.worker_sig.0.verify(digest, signer)?;
     Ok(VerifiedWorker { signer, sc: expected.sc, epoch: expected.epoch.epoch, input_key: public_key.0, evidence })

@@ -70,7 +70,8 @@ fn purpose() -> Purpose<'static> {
 }
 
 fn sign(key: &SecretKey, domain: &Domain, input_key: &Hash) -> Hex0x<enigma_protocol::signature::Signature> {
-    let message = input_key_message(SC, 9, 1, input_key, &[]);
+    let evidence = evidence(&platform(), CONFIG, Role::Worker, worker_key().address(), &purpose());
+    let message = input_key_message(SC, 9, 1, input_key, &evidence, &[]);
     Hex0x(key.sign(SigningPurpose::InputKey.digest(domain, 9, &message)))
 }
 

@@ -45,6 +45,9 @@ pub const MAX_BLOCK_HASHES: usize = 256;
 /// Deployed contracts told to a key manager in one message (64 KB of JSON).
 pub const DEPLOYED_PAGE: usize = 1000;
 
+/// Keys whose way into the core a worker remembers, before it forgets those that are in.
+pub const MAX_NEEDS: usize = 4096;
+
 /// How long a client waits for a worker's key before it is told that the worker is offline.
 pub const KEY_TIMEOUT_MS: u64 = 15_000;
 /// How long a core may take; longer than any gas limit a record can pay for.

@@ -238,7 +238,8 @@ impl User {
 
 fn is_signed(shared: &Shared, pending: &PendingKey, key: &InputKey) -> bool {
     let PendingKey { sc, epoch, user_pub_key, selection, .. } = pending;
-    let message = input_key_message(*sc, *epoch, SUITE_X25519, &key.worker_encryption_key, user_pub_key);
+    let (public_key, evidence) = (&key.worker_encryption_key, &key.evidence);
+    let message = input_key_message(*sc, *epoch, SUITE_X25519, public_key, evidence, user_pub_key);
     let digest = Purpose::InputKey.digest(&shared.config.domain, *epoch, &message);
     let signer = selection.worker.signer;
     key.evidence.len() <= MAX_EVIDENCE_BYTES && key.signer == signer && key.worker_sig.verify(digest, signer).is_ok()

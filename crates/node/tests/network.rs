@@ -620,6 +620,38 @@ fn a_peer_that_claims_to_be_the_worker_is_found_out() {
 }
 
 #[test]
+fn a_workers_key_with_other_evidence_is_not_passed_on() {
+    let mut network = Network::started();
+    let sc = ScAddress([9; 32]);
+    let genuine = network.key(sc, 1).unwrap();
+    // A peer repeats what the worker signed, but for the evidence, which no client would accept.
+    network.restart(USER);
+    connect_stranger(&mut network, USER, "Mallory", PeerRole::Worker, Some(key(1).address()));
+    let params = WorkerKeyParams { sc: Hex0x(sc), epoch: U64(1), user_pub_key: Hex0x(vec![]) };
+    let client = network.ask_later(USER, Request::GetWorkerEncryptionKey(params));
+    network.disconnect(USER, WORKER);
+    network.connect(USER, WORKER);
+    network.settle();
+    let asked = network.strangers.iter().find_map(|(_, message)| match message {
+        Message::KeyRequest(request) => Some(request.id),
+        _ => None,
+    });
+    let replayed = InputKey {
+        worker_encryption_key: genuine.worker_encryption_key.0,
+        worker_sig: genuine.worker_sig.0,
+        signer: genuine.signer.0,
+        evidence: b"not evidence".to_vec(),
+    };
+    let reply = Message::KeyReply { id: asked.unwrap(), result: Ok(replayed) };
+    network.push(USER, Input::Peer(stranger("Mallory"), reply));
+    network.run();
+    if let Some(Ok(Response::WorkerKey(key))) = network.replies.remove(&client) {
+        assert_eq!(key.evidence, genuine.evidence);
+    }
+    assert_eq!(network.key(sc, 1).unwrap().evidence, genuine.evidence, "nothing else is remembered either");
+}
+
+#[test]
 fn outcomes_that_the_worker_did_not_sign_are_refused() {
     let mut network = Network::started();
     let sc = network.deploy();

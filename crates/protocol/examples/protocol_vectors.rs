@@ -245,7 +245,7 @@ fn epoch(domain: &Domain, sc: ScAddress, workers: u8) -> Value {
 }
 
 fn signatures(domain: &Domain, key: &SecretKey) -> Value {
-    let message = input_key_message(ScAddress([4; 32]), 3, SUITE_X25519, &hash(5), &[6; 32]);
+    let message = input_key_message(ScAddress([4; 32]), 3, SUITE_X25519, &hash(5), &[7; 353], &[6; 32]);
     let purposes = [
         ("inputKey", Purpose::InputKey),
         ("pttRequest", Purpose::PttRequest),

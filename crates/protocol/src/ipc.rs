@@ -5,6 +5,7 @@
 //! `id` and the type `Error`.
 
 use crate::{
+    hash::keccak256,
     json::{ByteArray, Hex, Hex0x, ReceiptJson, RecordJson, U64, U128},
     primitives::{Address, Hash, ScAddress, TaskId},
     selection::WorkerStake,
@@ -454,13 +455,22 @@ pub struct TaskEncryptionKey {
     pub evidence: Hex<Vec<u8>>,
 }
 
-/// What `workerSig` of `NewTaskEncryptionKey` covers: contract, epoch and suite, the worker's key and the user's.
-pub fn input_key_message(sc: ScAddress, epoch: u64, suite: u16, worker_key: &Hash, user_key: &[u8]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(106);
+/// What `workerSig` of `NewTaskEncryptionKey` covers: contract, epoch and suite, the worker's key, its evidence and the user's
+/// key. It covers the evidence so that a node, which does not verify evidence, passes on only what the worker itself gave.
+pub fn input_key_message(
+    sc: ScAddress,
+    epoch: u64,
+    suite: u16,
+    worker_key: &Hash,
+    evidence: &[u8],
+    user_key: &[u8],
+) -> Vec<u8> {
+    let mut message = Vec::with_capacity(138);
     message.extend(sc.0);
     message.extend(epoch.to_be_bytes());
     message.extend(suite.to_be_bytes());
     message.extend(worker_key.0);
+    message.extend(keccak256(evidence).0);
     message.extend(user_key);
     message
 }

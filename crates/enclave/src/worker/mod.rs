@@ -174,7 +174,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let (public_key, suite) = (Hash(*key.public()), SUITE_X25519);
         let purpose = Purpose::InputKey { sc, epoch, suite, public_key };
         let evidence = self.evidence(&purpose, input.block_hash.map_or(Hash::ZERO, |hash| hash.0))?;
-        let message = input_key_message(sc, epoch, suite, &public_key, &user_key);
+        let message = input_key_message(sc, epoch, suite, &public_key, &evidence, &user_key);
         let digest = SigningPurpose::InputKey.digest(&self.network.domain, epoch, &message);
         Ok(Response::NewTaskEncryptionKey {
             result: TaskEncryptionKey {

@@ -463,7 +463,7 @@ pub fn verify_input_key(network: &Network, key: &TaskEncryptionKey, sc: ScAddres
         freshness: Freshness::OneOf(&[BLOCK]),
     };
     verify(&key.evidence.0, &expected, &Policy::development([MEASUREMENT]), NOW_S).unwrap();
-    let message = input_key_message(sc, epoch, 1, &public_key, &[5; 32]);
+    let message = input_key_message(sc, epoch, 1, &public_key, &key.evidence.0, &[5; 32]);
     key.worker_sig.0.verify(SigningPurpose::InputKey.digest(&DOMAIN, epoch, &message), signer).unwrap();
 }
 

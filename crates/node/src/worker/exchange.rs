@@ -6,7 +6,7 @@
 use super::{Ask, Worker};
 use crate::{
     interface::{Event, PeerId, RequestId, Timestamp},
-    limits::PTT_TIMEOUT_MS,
+    limits::{MAX_NEEDS, PTT_TIMEOUT_MS},
     message::{Message, plain_text},
     outbox::{Timer, backoff_ms},
     shared::{CoreFailure, Shared},
@@ -77,6 +77,10 @@ impl Worker {
     /// The core said that it lacks keys.
     pub(super) fn need_key(&mut self, shared: &mut Shared, epoch: u64, sc: ScAddress) {
         let now = shared.out.now;
+        if self.exchange.needs.len() >= MAX_NEEDS {
+            // Installed keys that nobody used: those who asked for them have left.
+            self.exchange.needs.retain(|_, need| need.state != NeedState::Installed);
+        }
         let fresh = Need { state: NeedState::Wanted { not_before: now }, attempts: 0 };
         let need = self.exchange.needs.entry((epoch, sc)).or_insert(fresh);
         if need.state == NeedState::Installed {

@@ -103,7 +103,7 @@ impl WorkerCore {
                     return Err((10, "no key"));
                 }
                 let public = Preimage::new("test/key").contract(sc).u64(epoch).finish();
-                let message = input_key_message(sc, epoch, 1, &public, &user_pub_key.0);
+                let message = input_key_message(sc, epoch, 1, &public, b"evidence", &user_pub_key.0);
                 Ok(Response::NewTaskEncryptionKey {
                     result: TaskEncryptionKey {
                         worker_encryption_key: Hex(public),
