@@ -52,6 +52,7 @@ impl Node {
             ledger: LedgerView::default(),
             tasks: Tasks::default(),
             peers: BTreeMap::new(),
+            turn: 0,
         };
         let mut node = Self { shared, mind };
         for (key, value) in saved {

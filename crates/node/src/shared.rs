@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     pub tasks: Tasks,
     /// Connected peers and what they said about themselves.
     pub peers: BTreeMap<PeerId, Peer>,
+    /// Where to begin among several peers that say they are the same worker.
+    pub turn: usize,
 }
 
 /// A connected peer.
@@ -53,14 +55,22 @@ impl Shared {
         }
     }
 
-    /// Peers that say they are this worker. Anybody can say so; what they answer is checked.
-    pub fn workers_named(&self, signer: Address) -> Vec<PeerId> {
-        self.peers
+    /// Peers that say they are this worker. Anybody can say so; what they answer is checked. When there are too many, the
+    /// next ones each time, so that no number of them keeps out the true one for good.
+    pub fn workers_named(&mut self, signer: Address) -> Vec<PeerId> {
+        let mut named: Vec<_> = self
+            .peers
             .iter()
             .filter(|(_, peer)| peer.hello.is_some_and(|hello| is_worker(&hello, signer)))
             .map(|(peer, _)| peer.clone())
-            .take(MAX_PEERS_PER_SIGNER)
-            .collect()
+            .collect();
+        if named.len() > MAX_PEERS_PER_SIGNER {
+            let first = self.turn.checked_rem(named.len()).unwrap_or(0);
+            self.turn = first.saturating_add(MAX_PEERS_PER_SIGNER);
+            named.rotate_left(first);
+            named.truncate(MAX_PEERS_PER_SIGNER);
+        }
+        named
     }
 
     /// Peers that say they manage keys.

@@ -4,7 +4,7 @@ mod support;
 
 use enigma_node::{
     Config, Event, Input, LedgerEvent, Node, Output, PeerId, RestoreError, Role,
-    limits::{MAX_HELD_PER_TASK, RESEND_MS, SUBMIT_TIMEOUT_MS},
+    limits::{MAX_HELD_PER_TASK, MAX_PEERS_PER_SIGNER, RESEND_MS, SUBMIT_TIMEOUT_MS},
     message::{Hello, InputKey, KeyRequest, Message, Outcome, PeerRole},
 };
 use enigma_protocol::{
@@ -617,6 +617,24 @@ fn a_peer_that_claims_to_be_the_worker_is_found_out() {
         other => panic!("{other:?}"),
     }
     assert!(network.key(ScAddress([9; 32]), 1).is_ok());
+}
+
+#[test]
+fn peers_that_claim_to_be_the_worker_do_not_crowd_it_out() {
+    let mut network = Network::started();
+    for n in 0..3 * MAX_PEERS_PER_SIGNER {
+        // Their names come before the true worker's.
+        let name = format!(" {n}");
+        connect_stranger(&mut network, USER, &name, PeerRole::Worker, Some(key(1).address()));
+    }
+    let sc = ScAddress([9; 32]);
+    let got = (0..8).any(|_| network.key(sc, 1).is_ok());
+    assert!(got, "everybody is asked in turn");
+    let input = network.deployment(0);
+    network.record_one(&input);
+    network.send_input(&input).unwrap();
+    network.run_until(network.now + 300_000);
+    confirmed(&mut network, &input);
 }
 
 #[test]
