@@ -2,8 +2,9 @@
 
 /// preCode: an ordinary contract has 10 to 200 KB, and nodes store and forward it.
 pub const MAX_PRE_CODE_BYTES: usize = 1 << 20;
-/// exeCode: instrumentation adds two thirds to ordinary code; code that grows more than fourfold is made of branches only.
-pub const MAX_EXE_CODE_BYTES: usize = 4 << 20;
+/// exeCode: instrumentation adds two thirds to ordinary code. A core's reply holds it as decimal numbers beside the largest
+/// delta, in one frame of 16 MiB.
+pub const MAX_EXE_CODE_BYTES: usize = 5 << 19;
 
 /// Pages of linear memory (64 MiB): many contracts run in one enclave at once. Also the maximum of a module that states none.
 pub const MAX_MEMORY_PAGES: u32 = 1024;

@@ -386,3 +386,19 @@ fn succeeded(
     let gas_used = gas_tier(gas_used, task.record.gas_limit);
     Ok(Run { status, gas_used, encrypted_output, previous_tip, deployed: None, change })
 }
+
+#[cfg(test)]
+mod tests {
+    use enigma_protocol::{limits::MAX_MESSAGE_BYTES, padding::size_class};
+    use enigma_runtime::limits::{MAX_DELTA_BYTES, MAX_EXE_CODE_BYTES, MAX_OUTPUT_BYTES, MAX_STATE_WRITES};
+
+    #[test]
+    fn the_largest_reply_fits_a_frame() {
+        // Lengths and tags of an encoded change; header, nonce, length and tag of an entry; receipt and names of the reply.
+        let (change, entry, names) = (9, 256, 16 << 10);
+        let delta = size_class(MAX_DELTA_BYTES + MAX_STATE_WRITES * change) + entry;
+        // Code and delta are decimal numbers with commas, the output is hexadecimal.
+        let largest = 4 * (MAX_EXE_CODE_BYTES + delta) + 2 * (size_class(MAX_OUTPUT_BYTES) + 64) + names;
+        assert!(largest <= MAX_MESSAGE_BYTES, "{largest} bytes: a node could never read this reply, nor go on");
+    }
+}
