@@ -144,6 +144,8 @@ pub(crate) enum Refusal {
     Corrupted(&'static str),
     #[error("a cryptographic primitive refused its input; this is a defect of the program")]
     Primitive,
+    #[error("this request met a defect of enigma-core, which its log reports")]
+    Defect,
 }
 
 impl Refusal {
@@ -154,6 +156,7 @@ impl Refusal {
             Self::UnknownType(_) => 2,
             Self::Field(_) | Self::View(_) | Self::Workers(_) | Self::EpochOrder { .. } => 3,
             Self::TooLarge { .. } => 4,
+            Self::Defect => 5,
             Self::NoInputKey { .. } | Self::NoStateKey(_) => 10,
             Self::OutOfOrder { .. } | Self::OtherRecord { .. } => 11,
             Self::Input(_) | Self::Mismatch(_) => 12,

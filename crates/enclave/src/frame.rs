@@ -10,6 +10,7 @@ use enigma_protocol::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// An `id` is a correlation number, not a payload.
 const MAX_ID_BYTES: usize = 256;
@@ -94,7 +95,10 @@ pub(crate) fn answer(bytes: &[u8], machine: impl FnOnce(&Frame<'_>) -> Result<Re
     let (id, request_type, result) = match header(bytes) {
         Err(refusal) => (String::new(), NO_TYPE.into(), Err(refusal)),
         Ok(Header { id, request_type }) => {
-            let result = machine(&Frame { bytes, request_type: &request_type });
+            let frame = Frame { bytes, request_type: &request_type };
+            // A defect concerns one request: without its id the node would take the whole core for lost. What a panic leaves
+            // behind locks is replaced as a whole or not at all.
+            let result = catch_unwind(AssertUnwindSafe(|| machine(&frame))).unwrap_or(Err(Refusal::Defect));
             (id, request_type, result)
         }
     };
@@ -120,5 +124,18 @@ pub(crate) fn unanswered(request_type: &str) -> Refusal {
             Refusal::Unsupported(name)
         }
         _ => Refusal::UnknownType(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_is_answered_to_whom_it_concerns() {
+        let reply = answer(br#"{"id":"7","type":"ComputeTask"}"#, |_| panic!("plaintext"));
+        let failure: Failure = serde_json::from_slice(&reply).unwrap();
+        assert_eq!((failure.id.as_str(), failure.request_type.as_str(), failure.code), ("7", "ComputeTask", Some(5)));
+        assert!(!failure.msg.contains("plaintext"), "what a panic says may hold anything");
     }
 }
