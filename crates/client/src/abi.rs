@@ -25,8 +25,16 @@ pub enum AbiError {
         /// What the parser says.
         reason: String,
     },
+    /// The types of a result do not parse.
+    #[error("`{types}` are not Solidity types such as `uint256` or `address,string`: {reason}")]
+    Types {
+        /// What was given.
+        types: String,
+        /// What the parser says.
+        reason: String,
+    },
     /// Another number of arguments than the signature has.
-    #[error("`{function}` takes {expected} arguments, {given} were given")]
+    #[error("`{function}` takes {expected} argument(s), {given} given")]
     Count {
         /// The function.
         function: String,
@@ -95,13 +103,24 @@ pub fn call(signature: &str, args: &[String]) -> Result<Call, AbiError> {
 /// # Errors
 /// [`AbiError`] when types or bytes do not fit.
 pub fn decode(types: &str, bytes: &[u8]) -> Result<Vec<String>, AbiError> {
-    let tuple = DynSolType::parse(&format!("({types})"))
-        .map_err(|error| AbiError::Signature { signature: types.into(), reason: error.to_string() })?;
-    let value = tuple.abi_decode_params(bytes).map_err(|_| AbiError::Result(types.into()))?;
+    let value = parse_types(types)?.abi_decode_params(bytes).map_err(|_| AbiError::Result(types.into()))?;
     match value {
         DynSolValue::Tuple(values) => Ok(values.iter().map(text).collect()),
         single => Ok(vec![text(&single)]),
     }
+}
+
+/// Checks types before a task is made whose result [`decode`] could not take apart.
+///
+/// # Errors
+/// [`AbiError::Types`].
+pub fn check_types(types: &str) -> Result<(), AbiError> {
+    parse_types(types).map(drop)
+}
+
+fn parse_types(types: &str) -> Result<DynSolType, AbiError> {
+    DynSolType::parse(&format!("({types})"))
+        .map_err(|error| AbiError::Types { types: types.into(), reason: error.to_string() })
 }
 
 fn text(value: &DynSolValue) -> String {
@@ -129,9 +148,10 @@ mod tests {
     fn what_does_not_fit_is_named() {
         let errors = [
             (call("add", &[]).unwrap_err().to_string(), "not a function signature"),
-            (call("add(uint256)", &[]).unwrap_err().to_string(), "takes 1 arguments, 0 were given"),
+            (call("add(uint256)", &[]).unwrap_err().to_string(), "takes 1 argument(s), 0 given"),
             (call("add(uint256)", &["x".into()]).unwrap_err().to_string(), "argument 1 is not a uint256"),
             (decode("uint256", &[1]).unwrap_err().to_string(), "not ABI encoded `uint256`"),
+            (check_types("nonsense").unwrap_err().to_string(), "`nonsense` are not Solidity types"),
         ];
         for (error, expected) in errors {
             assert!(error.contains(expected), "{error}");

@@ -1,7 +1,7 @@
 //! The client: verify, seal, record, hand over, open.
 
 use crate::{
-    Outcome, Task,
+    Outcome, PreparedTask, Task,
     abi::Call,
     ledger::{Ledger, LedgerError, RecordRequest, RecordTarget},
     node::{NodeClient, NodeError},
@@ -142,6 +142,9 @@ pub enum TaskError {
         /// Gas limit times price.
         cost: u128,
     },
+    /// The key of the result could not be kept.
+    #[error("the key to the task's result could not be kept, so nothing was recorded: {0}")]
+    NotKept(#[source] std::io::Error),
     /// There is no epoch, so no worker.
     #[error("the network has no epoch yet: no worker is logged in, or the key managers are offline")]
     NoEpoch,
@@ -170,6 +173,11 @@ pub enum TaskError {
 }
 
 impl TaskError {
+    /// Whether Ethereum has, or may still come to have, the task's record: a kept key may open its result.
+    pub fn may_be_recorded(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Rpc(_)) | Self::NotHandedOver { .. })
+    }
+
     /// Whether somebody is in another epoch: nothing was recorded, and the same task can be made again.
     fn is_wrong_epoch(&self) -> bool {
         match self {
@@ -179,6 +187,9 @@ impl TaskError {
         }
     }
 }
+
+/// Keeps a task's secret somewhere that outlives the process; an error stops the task before it is recorded.
+pub type Keep<'a> = &'a mut (dyn FnMut(&PreparedTask) -> std::io::Result<()> + Send);
 
 /// A user's connection to one Enigma network. Cheap to share behind an `Arc`; all methods take `&self`.
 #[derive(Debug)]
@@ -301,7 +312,7 @@ impl Client {
     /// # Errors
     /// [`TaskError`].
     pub async fn deploy(&self, code: Vec<u8>, constructor: &Call, options: TaskOptions) -> Result<Task, TaskError> {
-        self.submit(None, Some(code), constructor, options).await
+        self.deploy_keeping(code, constructor, options, &mut |_| Ok(())).await
     }
 
     /// Records and hands over a call.
@@ -309,7 +320,45 @@ impl Client {
     /// # Errors
     /// [`TaskError`].
     pub async fn call(&self, sc: ScAddress, call: &Call, options: TaskOptions) -> Result<Task, TaskError> {
-        self.submit(Some(sc), None, call, options).await
+        self.call_keeping(sc, call, options, &mut |_| Ok(())).await
+    }
+
+    /// [`Self::deploy`] that hands the task to `keep` before anything is recorded, so that its result outlives this process.
+    /// A task that meets a change of epoch is sealed again, and `keep` is called again.
+    ///
+    /// # Errors
+    /// [`TaskError`]; [`TaskError::may_be_recorded`] says whether what was kept is still of use.
+    pub async fn deploy_keeping(
+        &self,
+        code: Vec<u8>,
+        constructor: &Call,
+        options: TaskOptions,
+        keep: Keep<'_>,
+    ) -> Result<Task, TaskError> {
+        self.submit(None, Some(code), constructor, options, keep).await
+    }
+
+    /// [`Self::call`] that hands the task to `keep` before anything is recorded, as [`Self::deploy_keeping`] does.
+    ///
+    /// # Errors
+    /// [`TaskError`]; [`TaskError::may_be_recorded`] says whether what was kept is still of use.
+    pub async fn call_keeping(
+        &self,
+        sc: ScAddress,
+        call: &Call,
+        options: TaskOptions,
+        keep: Keep<'_>,
+    ) -> Result<Task, TaskError> {
+        self.submit(Some(sc), None, call, options, keep).await
+    }
+
+    /// The recorded task of one that was kept before; `None` if Ethereum has no record of it.
+    ///
+    /// # Errors
+    /// [`TaskError::Ledger`].
+    pub async fn recover(&self, prepared: PreparedTask) -> Result<Option<Task>, TaskError> {
+        let record = self.ledger.find_record(prepared.id, prepared.inputs_hash).await?;
+        Ok(record.map(|record| prepared.recorded(record.record_index, record.gas_used)))
     }
 
     async fn submit(
@@ -318,6 +367,7 @@ impl Client {
         pre_code: Option<Vec<u8>>,
         call: &Call,
         options: TaskOptions,
+        keep: Keep<'_>,
     ) -> Result<Task, TaskError> {
         let mut next_nonce = self.next_nonce.lock().await;
         let account = self.ledger.account().await?;
@@ -329,7 +379,7 @@ impl Client {
         loop {
             let nonce = next_nonce.unwrap_or(account.sender_nonce).max(account.sender_nonce);
             let epoch = self.epoch().await?;
-            match self.submit_once(sc, pre_code.clone(), call, options, nonce, &epoch).await {
+            match self.submit_once(sc, pre_code.clone(), call, options, nonce, &epoch, keep).await {
                 Err(error) if error.is_wrong_epoch() && Instant::now() < deadline => {
                     tokio::time::sleep(EPOCH_PAUSE).await;
                 }
@@ -346,6 +396,7 @@ impl Client {
         }
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one caller, which repeats it with another nonce and epoch")]
     async fn submit_once(
         &self,
         sc: Option<ScAddress>,
@@ -354,6 +405,7 @@ impl Client {
         options: TaskOptions,
         nonce: u64,
         epoch: &EpochParameters,
+        keep: Keep<'_>,
     ) -> Result<Task, TaskError> {
         let domain = self.ledger.domain();
         let id = task_id(&domain, self.address(), nonce);
@@ -387,6 +439,8 @@ impl Client {
             gas_limit: options.gas_limit,
             gas_price: options.gas_price,
         };
+        let task = PreparedTask { id, sc, epoch: epoch.epoch, inputs_hash, signer: worker.signer, response_key };
+        keep(&task).map_err(TaskError::NotKept)?;
         // The node holds the input until it sees the record, so both go out at once.
         let input = TaskInputJson::from(&input);
         let (recorded, mut handed_over) =
@@ -403,16 +457,7 @@ impl Client {
             pause = (pause * 2).min(LONGEST_POLL);
             handed_over = self.node.call::<_, TaskStatus>(method, &input).await;
         }
-        Ok(Task {
-            id,
-            sc,
-            epoch: epoch.epoch,
-            inputs_hash,
-            signer: worker.signer,
-            record_index: recorded.record_index,
-            record_gas_used: recorded.gas_used,
-            response_key,
-        })
+        Ok(task.recorded(recorded.record_index, recorded.gas_used))
     }
 
     /// Where a task is, according to the node.

@@ -290,6 +290,28 @@ impl Ledger {
         finish(send(self.enigma.withdraw(amount), self.account).await?).await.map(drop)
     }
 
+    /// The record of a task with this id and input, if Ethereum has one.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn find_record(&self, task_id: TaskId, inputs_hash: Hash) -> Result<Option<RecordedTask>, LedgerError> {
+        let rpc = |error: &dyn std::fmt::Display| LedgerError::Rpc(error.to_string());
+        let filter = self.enigma.TaskRecorded_filter().topic2(b256(task_id.0)).from_block(0);
+        let events = filter.query().await.map_err(|error| rpc(&error))?;
+        let Some((event, log)) = events.into_iter().find(|(event, _)| event.inputsHash.0 == inputs_hash.0) else {
+            return Ok(None);
+        };
+        let hash = log.transaction_hash.unwrap_or_default();
+        let receipt = self.provider.get_transaction_receipt(hash).await.map_err(|error| rpc(&error))?;
+        Ok(Some(RecordedTask {
+            task_id,
+            record_index: event.recordIndex,
+            block_number: log.block_number.unwrap_or_default(),
+            gas_used: receipt.map_or(0, |receipt| receipt.gas_used),
+            transaction: Hash(hash.0),
+        }))
+    }
+
     /// Records one task and waits until it is mined.
     ///
     /// # Errors

@@ -45,6 +45,6 @@ pub mod node;
 mod task;
 pub mod verify;
 
-pub use client::{Client, ConnectError, Network, Options, TaskError, TaskOptions};
+pub use client::{Client, ConnectError, Keep, Network, Options, TaskError, TaskOptions};
 pub use enigma_protocol as protocol;
-pub use task::{Outcome, Task, TaskFailed};
+pub use task::{Outcome, PreparedTask, Task, TaskFailed};

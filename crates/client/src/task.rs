@@ -9,6 +9,84 @@ use enigma_protocol::{
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+/// A sealed task that may not be recorded yet, with the key that opens its result.
+///
+/// Keep [`PreparedTask::to_secret_json`] before the task is recorded ([`crate::Client::call_keeping`]): a process that ends
+/// while Ethereum records it loses nothing then, since [`crate::Client::recover`] makes a [`Task`] of it.
+#[derive(Debug)]
+pub struct PreparedTask {
+    pub(crate) id: TaskId,
+    pub(crate) sc: ScAddress,
+    pub(crate) epoch: u64,
+    pub(crate) inputs_hash: Hash,
+    pub(crate) signer: Address,
+    pub(crate) response_key: ResponseKey,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PreparedTaskJson {
+    task_id: Hex0x<TaskId>,
+    sc: Hex0x<ScAddress>,
+    epoch: u64,
+    inputs_hash: Hex0x<Hash>,
+    worker: Hex0x<Address>,
+    response_key: Hex0x<Vec<u8>>,
+}
+
+impl PreparedTask {
+    /// The task's id. A task that is not recorded leaves it to the next one of the same sender.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Hash of the input: tells apart the tasks that were prepared under one id, of which at most one is recorded.
+    pub fn inputs_hash(&self) -> Hash {
+        self.inputs_hash
+    }
+
+    /// The task with its secret key, as JSON.
+    pub fn to_secret_json(&self) -> Zeroizing<String> {
+        let json = PreparedTaskJson {
+            task_id: Hex0x(self.id),
+            sc: Hex0x(self.sc),
+            epoch: self.epoch,
+            inputs_hash: Hex0x(self.inputs_hash),
+            worker: Hex0x(self.signer),
+            response_key: Hex0x(self.response_key.to_bytes().to_vec()),
+        };
+        // A structure of strings and numbers always serialises.
+        Zeroizing::new(serde_json::to_string_pretty(&json).unwrap_or_default())
+    }
+
+    /// The inverse of [`Self::to_secret_json`]; `None` for anything else.
+    pub fn from_secret_json(text: &str) -> Option<Self> {
+        let json: PreparedTaskJson = serde_json::from_str(text).ok()?;
+        let response_key = Zeroizing::new(json.response_key.0);
+        Some(Self {
+            id: json.task_id.0,
+            sc: json.sc.0,
+            epoch: json.epoch,
+            inputs_hash: json.inputs_hash.0,
+            signer: json.worker.0,
+            response_key: ResponseKey::from_bytes(&response_key)?,
+        })
+    }
+
+    pub(crate) fn recorded(self, record_index: u64, record_gas_used: u64) -> Task {
+        Task {
+            id: self.id,
+            sc: self.sc,
+            epoch: self.epoch,
+            inputs_hash: self.inputs_hash,
+            signer: self.signer,
+            record_index,
+            record_gas_used,
+            response_key: self.response_key,
+        }
+    }
+}
+
 /// A recorded task, with the key that opens its result.
 ///
 /// [`Task::to_secret_json`] and [`Task::from_secret_json`] let it outlive the process; whoever has that text reads the result.

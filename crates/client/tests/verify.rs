@@ -2,7 +2,7 @@
 
 use enigma_attestation::{Claims, EvidenceError, Policy, Purpose, Role, simulation};
 use enigma_client::{
-    Task,
+    PreparedTask, Task,
     verify::{Expectation, ResultRefused, WorkerRefused, verify_result, verify_worker},
 };
 use enigma_protocol::{
@@ -280,4 +280,15 @@ fn a_task_survives_its_process() {
     let again = Task::from_secret_json(&task().to_secret_json()).unwrap();
     assert_eq!((again.id(), again.sc(), again.epoch()), (task().id(), SC, 9));
     assert!(Task::from_secret_json("{}").is_none());
+
+    // Before its record it has no place in a queue, and the two are not taken for one another.
+    let mut json: serde_json::Value = serde_json::from_str(&task().to_secret_json()).unwrap();
+    assert!(PreparedTask::from_secret_json(&json.to_string()).is_none());
+    let fields = json.as_object_mut().unwrap();
+    fields.remove("recordIndex");
+    fields.remove("recordGasUsed");
+    let prepared = PreparedTask::from_secret_json(&json.to_string()).unwrap();
+    assert!(Task::from_secret_json(&prepared.to_secret_json()).is_none());
+    let again = PreparedTask::from_secret_json(&prepared.to_secret_json()).unwrap();
+    assert_eq!((again.id(), again.inputs_hash()), (task().id(), task().inputs_hash()));
 }
