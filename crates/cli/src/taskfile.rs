@@ -1,11 +1,17 @@
 //! Tasks that outlive the command that made them: one file each, which holds the key to its result.
+//!
+//! A task is kept before Ethereum records it, as `<task>.<input hash>.prepared.json`, and as `<task>.json` from then on. Commands
+//! that run at once may prepare different tasks under one id; Ethereum records one of them, and says by its input hash which.
 
 use crate::keyfile::write_private;
 use anyhow::{Context, bail};
 use clap::Args;
-use enigma_client::Task;
+use enigma_client::{Client, PreparedTask, Task};
 use enigma_protocol::TaskId;
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
 use zeroize::Zeroizing;
 
 /// Where tasks are kept.
@@ -44,33 +50,96 @@ impl StateArgs {
         })
     }
 
-    /// Keeps a task and returns where.
+    /// Keeps a task that is about to be recorded and returns where.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, task: &Task) -> anyhow::Result<PathBuf> {
+    pub fn keep(&self, task: &PreparedTask) -> anyhow::Result<PathBuf> {
         self.prepare()?;
-        let path = self.path(task.id())?;
+        let path = self.folder()?.join(format!("{}.{}.{PREPARED}", task.id(), task.inputs_hash()));
         write_private(&path, task.to_secret_json().as_bytes())?;
+        Ok(path)
+    }
+
+    /// Keeps a recorded task in place of what was kept before, and returns where.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, task: &Task, prepared: &Path) -> anyhow::Result<PathBuf> {
+        let path = self.path(task.id())?;
+        match write_private(&path, task.to_secret_json().as_bytes()) {
+            Ok(()) => {}
+            // Another command recovered it in the meantime.
+            Err(_) if path.is_file() => {}
+            Err(error) => return Err(error),
+        }
+        forget(prepared);
         Ok(path)
     }
 
     /// The task with this id, if it was made with this state folder.
     ///
     /// # Errors
-    /// It was not, or its file is damaged.
-    pub fn load(&self, id: TaskId) -> anyhow::Result<Task> {
+    /// It was not, was never recorded, or its file is damaged.
+    pub async fn load(&self, id: TaskId, client: &Client) -> anyhow::Result<Task> {
         let path = self.path(id)?;
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let text = Zeroizing::new(text);
+                return Task::from_secret_json(&text).with_context(|| damaged(&path));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+        let candidates = self.prepared(id)?;
+        if candidates.is_empty() {
+            bail!(
                 "the key of task {id} is not in {}; only who made a task can open its result. Made it elsewhere? Give that \
                  --state-dir",
                 path.display()
-            ),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-        };
-        Task::from_secret_json(&text)
-            .with_context(|| format!("{} is damaged; restore it from a backup", path.display()))
+            );
+        }
+        for prepared in candidates {
+            let text = Zeroizing::new(
+                fs::read_to_string(&prepared).with_context(|| format!("cannot read {}", prepared.display()))?,
+            );
+            let task = PreparedTask::from_secret_json(&text).with_context(|| damaged(&prepared))?;
+            if let Some(task) = client.recover(task).await? {
+                self.save(&task, &prepared)?;
+                return Ok(task);
+            }
+        }
+        bail!("task {id} was prepared, and Ethereum has no record of it: it costs nothing; make it again")
     }
+
+    /// Files of what was prepared under this id and not seen recorded.
+    fn prepared(&self, id: TaskId) -> anyhow::Result<Vec<PathBuf>> {
+        let folder = self.folder()?;
+        let start = format!("{id}.");
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", folder.display())),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context(|| format!("cannot read {}", folder.display()))?;
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with(&start) && name.ends_with(PREPARED)) {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+}
+
+const PREPARED: &str = "prepared.json";
+
+/// Removes a prepared task that will not be recorded; one that stays does no harm.
+pub fn forget(prepared: &Path) {
+    let _ = fs::remove_file(prepared);
+}
+
+fn damaged(path: &Path) -> String {
+    format!("{} is damaged; restore it from a backup", path.display())
 }

@@ -238,6 +238,53 @@ fn users_deploy_call_and_pay() {
         text(&refused.stderr)
     );
 
+    // As if the command had ended while Ethereum recorded: its place in the queue is unknown, and another command had prepared
+    // a task under the same id.
+    let recorded = run(&["call", sc, "mul(uint256,uint256)", "6", "8", "--no-wait"]);
+    let id = recorded["taskId"].as_str().unwrap();
+    let tasks = state.path().join("tasks");
+    let saved = tasks.join(format!("{id}.json"));
+    let mut task: Value = serde_json::from_slice(&fs::read(&saved).unwrap()).unwrap();
+    fs::remove_file(&saved).unwrap();
+    task.as_object_mut().unwrap().retain(|name, _| !name.starts_with("record"));
+    let keep = |task: &Value| {
+        let name = format!("{id}.{}.prepared.json", task["inputsHash"].as_str().unwrap());
+        fs::write(tasks.join(name), task.to_string()).unwrap();
+    };
+    let mut other = task.clone();
+    other["inputsHash"] = format!("0x{}", "00".repeat(32)).into();
+    keep(&other);
+    let refused = devnet.user(state.path(), &["task", "result", id]);
+    assert!(
+        !refused.status.success() && text(&refused.stderr).contains("has no record of it"),
+        "{}",
+        text(&refused.stderr)
+    );
+    keep(&task);
+    for _ in 0..2 {
+        assert_eq!(run(&["task", "result", id, "--returns", "uint256"])["values"][0], "48");
+        assert!(saved.is_file(), "it is a recorded task now");
+    }
+
+    // Neither what Ethereum refuses nor what cannot be decoded later leaves a key or a record behind.
+    let kept = || fs::read_dir(&tasks).unwrap().count();
+    let (files, tasks_before) = (kept(), run(&["balance"])["tasksRecorded"].clone());
+    let nowhere = format!("0x{}", "11".repeat(32));
+    for (args, expected) in [
+        (vec!["call", &nowhere, "add()"], "is there no contract"),
+        (vec!["call", sc, "add(uint256,uint256)", "2", "3", "--gas-limit", "1"], "--gas-limit"),
+        (vec!["call", sc, "add(uint256,uint256)", "2", "3", "--returns", "nonsense"], "`nonsense`"),
+    ] {
+        let refused = devnet.user(state.path(), &args);
+        let errors = text(&refused.stderr);
+        assert!(!refused.status.success() && errors.contains(expected), "{errors}");
+    }
+    assert_eq!((kept(), &run(&["balance"])["tasksRecorded"]), (files, &tasks_before));
+    let late = devnet.user(state.path(), &["call", sc, "add(uint256,uint256)", "2", "3", "--timeout", "0"]);
+    let errors = text(&late.stderr);
+    // A fast worker may have answered.
+    assert!(late.status.success() || errors.contains("enigma task result 0x"), "{errors}");
+
     let shown = run(&["worker", "show", sc]);
     assert_eq!(
         (&shown["signer"], &shown["platform"]),

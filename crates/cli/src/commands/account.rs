@@ -94,6 +94,7 @@ impl Deposit {
     /// # Errors
     /// What happened, why, and what to do next.
     pub async fn run(self) -> anyhow::Result<()> {
+        ensure!(self.amount.grains > 0, "there is nothing to deposit: the amount is 0");
         let client = self.network.resolve().await?.connect().await?;
         let held = wallet(client.ledger()).await?;
         ensure!(held >= self.amount, "the account {} holds {held} ENG, less than {}", client.address(), self.amount);
@@ -109,6 +110,7 @@ impl Withdraw {
     /// # Errors
     /// What happened, why, and what to do next.
     pub async fn run(self) -> anyhow::Result<()> {
+        ensure!(self.amount.grains > 0, "there is nothing to withdraw: the amount is 0");
         let client = self.network.resolve().await?.connect().await?;
         let deposit = Eng::from_grains(client.ledger().account().await?.balance);
         ensure!(deposit >= self.amount, "the deposit holds {deposit} ENG, less than {}", self.amount);

@@ -3,12 +3,12 @@
 use super::network::NetworkArgs;
 use crate::{
     output::{OutputArgs, progress, table},
-    taskfile::StateArgs,
+    taskfile::{StateArgs, forget},
 };
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use enigma_client::{
-    Client, Outcome, Task, TaskOptions, abi,
+    Client, Outcome, PreparedTask, Task, TaskError, TaskOptions, abi,
     protocol::{
         ScAddress, TaskId,
         json::Hex0x,
@@ -52,9 +52,17 @@ impl TaskArgs {
         self.network.resolve().await?.connect().await
     }
 
-    /// Keeps the task's key, then waits for the result unless told not to.
-    async fn finish(&self, client: &Client, task: &Task, returns: Option<&str>) -> anyhow::Result<()> {
-        let path = self.state.save(task)?;
+    /// Ends what [`Kept`] began, then waits for the result unless told not to.
+    async fn finish(
+        &self,
+        client: &Client,
+        made: Result<Task, TaskError>,
+        kept: Kept<'_>,
+        returns: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let task = &kept.settle(made)?;
+        let prepared = kept.path.context("a task is kept before it is recorded")?;
+        let path = self.state.save(task, &prepared)?;
         progress(&format!("recorded as task {}; its key is in {}", task.id(), path.display()));
         if self.no_wait {
             let report = Recorded {
@@ -68,8 +76,68 @@ impl TaskArgs {
                 .result(&report, |report| table(&[("task", report.task_id.clone()), ("contract", report.sc.clone())]));
         }
         progress("waiting for the result");
-        let outcome = client.result_within(task, self.options().timeout).await?;
-        report(self.output, task, outcome, returns)
+        let outcome = client.result_within(task, self.options().timeout).await;
+        report(self.output, task, outcome.map_err(|error| ask_later(error, task.id()))?, returns)
+    }
+}
+
+/// The key of a task in the making, on disk before Ethereum has the record.
+struct Kept<'a> {
+    state: &'a StateArgs,
+    id: Option<TaskId>,
+    path: Option<PathBuf>,
+}
+
+impl<'a> Kept<'a> {
+    fn new(state: &'a StateArgs) -> Self {
+        Self { state, id: None, path: None }
+    }
+
+    fn keep(&mut self, task: &PreparedTask) -> std::io::Result<()> {
+        let path = self.state.keep(task).map_err(|error| std::io::Error::other(format!("{error:#}")))?;
+        // Sealed again for the next epoch: nobody recorded the one before.
+        if let Some(old) = self.path.replace(path) {
+            forget(&old);
+        }
+        self.id = Some(task.id());
+        Ok(())
+    }
+
+    /// Removes the key of a task that was not recorded; says where to go on with one that may be.
+    fn settle(&self, made: Result<Task, TaskError>) -> anyhow::Result<Task> {
+        let error = match made {
+            Ok(task) => return Ok(task),
+            Err(error) => error,
+        };
+        let Some((id, path)) = self.id.zip(self.path.as_ref()) else { return Err(error.into()) };
+        if error.may_be_recorded() {
+            let next = format!(
+                "its key is kept; `enigma task result {id}` tells whether it was recorded, and opens its result"
+            );
+            return Err(anyhow::anyhow!("{error}; {next}"));
+        }
+        forget(path);
+        let TaskError::Ledger(refused) = &error else { return Err(error.into()) };
+        let hint = if refused.is_revert("UnknownContract") {
+            "is there no contract at this address on this network? `enigma deploy` prints the address of a new one"
+        } else if refused.is_revert("GasLimitTooLow") {
+            "give a higher --gas-limit"
+        } else {
+            return Err(error.into());
+        };
+        Err(anyhow::anyhow!("{error}; {hint}"))
+    }
+}
+
+/// How to come back to a task that is recorded, whatever kept its result away.
+fn ask_later(error: TaskError, id: TaskId) -> anyhow::Error {
+    match error {
+        TaskError::Timeout { waited_s, state } => anyhow::anyhow!(
+            "no result within {waited_s} s; the task is {}. It is not lost: run `enigma task result {id}`",
+            format!("{state:?}").to_lowercase()
+        ),
+        TaskError::Node(_) => anyhow::anyhow!("{error}; the task is recorded: run `enigma task result {id}` later"),
+        other => other.into(),
     }
 }
 
@@ -107,7 +175,10 @@ fn report(output: OutputArgs, task: &Task, outcome: Outcome, returns: Option<&st
     let hex = format!("0x{}", hex::encode(&outcome.output));
     let is_deployment = TaskId(task.sc().0) == task.id();
     let (values, failure) = match outcome.into_success() {
-        Ok(bytes) => (returns.map(|types| abi::decode(types, &bytes)).transpose()?, None),
+        Ok(bytes) => {
+            let decode = |types| abi::decode(types, &bytes).with_context(|| format!("the task succeeded with {hex}"));
+            (returns.map(decode).transpose()?, None)
+        }
         Err(failed) => (None, Some(failed)),
     };
     let report = Finished {
@@ -173,8 +244,9 @@ impl Deploy {
             .with_context(|| format!("cannot read the contract {}; build it first?", self.file.display()))?;
         let client = self.task.connect().await?;
         progress(&format!("deploying {} ({} bytes)", self.file.display(), code.len()));
-        let task = client.deploy(code, &constructor, self.task.options()).await?;
-        self.task.finish(&client, &task, None).await
+        let mut kept = Kept::new(&self.task.state);
+        let made = client.deploy_keeping(code, &constructor, self.task.options(), &mut |task| kept.keep(task)).await;
+        self.task.finish(&client, made, kept, None).await
     }
 }
 
@@ -207,10 +279,12 @@ impl Call {
     /// What happened, why, and what to do next.
     pub async fn run(self) -> anyhow::Result<()> {
         let call = abi::call(&self.function, &self.args)?;
+        self.returns.as_deref().map(abi::check_types).transpose()?;
         let client = self.task.connect().await?;
         progress(&format!("calling {}", call.function));
-        let task = client.call(self.sc, &call, self.task.options()).await?;
-        self.task.finish(&client, &task, self.returns.as_deref()).await
+        let mut kept = Kept::new(&self.task.state);
+        let made = client.call_keeping(self.sc, &call, self.task.options(), &mut |task| kept.keep(task)).await;
+        self.task.finish(&client, made, kept, self.returns.as_deref()).await
     }
 }
 
@@ -289,9 +363,10 @@ pub struct ResultOf {
 
 impl ResultOf {
     async fn run(self) -> anyhow::Result<()> {
-        let task = self.state.load(self.id)?;
+        self.returns.as_deref().map(abi::check_types).transpose()?;
         let client = self.network.resolve().await?.connect().await?;
-        let outcome = client.result_within(&task, Duration::from_secs(self.timeout)).await?;
-        report(self.output, &task, outcome, self.returns.as_deref())
+        let task = self.state.load(self.id, &client).await?;
+        let outcome = client.result_within(&task, Duration::from_secs(self.timeout)).await;
+        report(self.output, &task, outcome.map_err(|error| ask_later(error, task.id()))?, self.returns.as_deref())
     }
 }
