@@ -10,7 +10,7 @@ use axum::{
     response::{Html, IntoResponse},
     routing::get,
 };
-use std::{fmt::Write, net::Ipv4Addr, time::Duration};
+use std::{fmt::Write, net::Ipv4Addr, path::Path, time::Duration};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// A page is not kept waiting for Ethereum.
@@ -69,10 +69,12 @@ async fn page(State(site): State<Site>) -> Html<String> {
 }
 
 const STYLE: &str = "\
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
+:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #8884;\
-vertical-align:top}code{overflow-wrap:anywhere}.note{border-left:.3rem solid #d80;padding:.5rem 1rem;background:#d801}\
-.scroll{overflow-x:auto}";
+vertical-align:top;white-space:nowrap}.note{border-left:.3rem solid #d80;padding:.5rem 1rem;background:#d801}\
+code{font-size:.85rem}\
+.scroll{overflow-x:auto}th:empty{padding:0}.addresses td:last-child{white-space:normal;overflow-wrap:anywhere}\
+@media(max-width:40rem){.addresses td:first-child{white-space:normal}}";
 
 /// Everything in it is made by this program: addresses, numbers and paths.
 fn html(description: &Description) -> String {
@@ -88,9 +90,11 @@ fn html(description: &Description) -> String {
     section(&mut body, "Addresses", &["", ""], addresses_of(description));
     let parts = description.parts.iter().map(|part| {
         let ready = format!("{} ms", part.ready_ms);
-        vec![part.name.clone(), part.state.to_owned(), part.pid.to_string(), ready, part.log.clone()]
+        // The folder that they share stands above, and would not fit a telephone.
+        let log = Path::new(&part.log).strip_prefix(&description.data_dir).unwrap_or(Path::new(&part.log));
+        vec![part.name.clone(), part.state.to_owned(), part.pid.to_string(), ready, log.display().to_string()]
     });
-    section(&mut body, "Parts", &["part", "state", "process", "ready after", "log"], parts);
+    section(&mut body, "Parts", &["part", "state", "process", "ready after", "log in data directory"], parts);
     let accounts = description.accounts.iter().map(|account| {
         let deposit = format!("{} ENG", account.deposit);
         vec![
@@ -128,7 +132,7 @@ fn addresses_of(description: &Description) -> impl Iterator<Item = Vec<String>> 
 
 fn section(body: &mut String, title: &str, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let head: String = head.iter().map(|name| format!("<th>{name}</th>")).collect();
-    let _ = write!(body, "<h2>{title}</h2><div class=scroll><table><tr>{head}</tr>");
+    let _ = write!(body, "<h2>{title}</h2><div class=\"scroll {}\"><table><tr>{head}</tr>", title.to_lowercase());
     for row in rows {
         let cells: String = row.iter().map(|cell| format!("<td><code>{}</code></td>", escape(cell))).collect();
         let _ = write!(body, "<tr>{cells}</tr>");
