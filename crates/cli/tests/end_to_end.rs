@@ -172,6 +172,35 @@ async fn a_worker_killed_between_record_and_execution_executes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_part_can_be_killed_and_nothing_is_lost() {
+    let mut network = Network::start_with_epochs_of(8).await;
+    let client = network.client(0).await;
+    let sc = deploy(&client, "misbehaving").await;
+    let mut tasks = Vec::new();
+    let victims: [fn(&mut Network) -> &mut common::Part; 5] = [
+        |network| &mut network.user,
+        |network| &mut network.worker,
+        |network| &mut network.worker_core,
+        |network| &mut network.km,
+        |network| &mut network.km_core,
+    ];
+    for victim in victims {
+        // One task that nobody waits for, and one as soon as the part is back.
+        tasks.push(submit(&client, sc, "count()", &[]).await);
+        victim(&mut network).restart();
+        eventually("the worker can be asked", async || client.worker(sc).await.is_ok()).await;
+        tasks.push(submit(&client, sc, "count()", &[]).await);
+    }
+    for (task, expected) in tasks.iter().zip(1..) {
+        let output = client.result_within(task, PATIENCE).await.unwrap().into_success().unwrap();
+        assert_eq!(abi::decode("uint256", &output).unwrap(), [expected.to_string()]);
+    }
+    let last = tasks.last().unwrap();
+    client.confirmed_within(last, PATIENCE).await.unwrap();
+    assert_eq!(client.ledger().contract_facts(sc).await.unwrap().closed_records, tasks.len() as u64 + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn epochs_change_while_tasks_go_on() {
     let network = Network::start_with_epochs_of(5).await;
     let client = network.client(0).await;

@@ -80,6 +80,9 @@ fn anvil() -> PathBuf {
 /// One running process. Its log is in `<dir>/logs/<name>.log`.
 pub struct Part {
     name: String,
+    dir: PathBuf,
+    program: PathBuf,
+    arguments: Vec<String>,
     child: Child,
     _stdin: Option<ChildStdin>,
     /// The line of JSON it printed when it was ready.
@@ -87,11 +90,12 @@ pub struct Part {
 }
 
 impl Part {
-    fn spawn(dir: &Path, name: &str, command: &mut Command) -> Self {
+    fn start(dir: &Path, name: &str, program: &Path, arguments: Vec<String>) -> Self {
         let logs = dir.join("logs");
         fs::create_dir_all(&logs).unwrap();
         let log = File::options().create(true).append(true).open(logs.join(format!("{name}.log"))).unwrap();
-        let mut child = command
+        let mut child = Command::new(program)
+            .args(&arguments)
             .env("ENIGMA_LOG", "trace,libp2p=info,multistream_select=info,yamux=info,hyper=info,wasmi=info")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -126,7 +130,20 @@ impl Part {
                 }
             }
         };
-        Self { name: name.into(), child, _stdin: stdin, ready }
+        Self { name: name.into(), dir: dir.into(), program: program.into(), arguments, child, _stdin: stdin, ready }
+    }
+
+    /// Starts it again on its data, after `kill -9` if it still runs. It listens where it did.
+    pub fn restart(&mut self) {
+        self.kill();
+        let again = |argument: &String| match argument.as_str() {
+            "tcp://127.0.0.1:0" => self.text("endpoint"),
+            "127.0.0.1:0" => format!("127.0.0.1:{}", port(&self.text("rpc"))),
+            "/ip4/127.0.0.1/tcp/0" => format!("/ip4/127.0.0.1/tcp/{}", port(&self.text("p2p"))),
+            other => other.to_owned(),
+        };
+        let arguments = self.arguments.iter().map(again).collect();
+        *self = Self::start(&self.dir, &self.name, &self.program, arguments);
     }
 
     /// Sends a signal by name, such as `STOP`.
@@ -209,8 +226,6 @@ pub struct Network {
     taps: Vec<Tap>,
     ethereum_url: String,
     node_url: String,
-    worker_core_command: Vec<String>,
-    worker_command: Vec<String>,
 }
 
 fn strings(items: &[&str]) -> Vec<String> {
@@ -252,7 +267,7 @@ impl Network {
             Command::new("chmod").args(["600", &path(name)]).status().unwrap();
         }
 
-        let anvil = Part::spawn(dir.path(), "anvil", Command::new(anvil()).args(["--port", "0"]));
+        let anvil = Part::start(dir.path(), "anvil", &anvil(), strings(&["--port", "0"]));
         let ethereum = Tap::new("ethereum", format!("127.0.0.1:{}", port(&anvil.text("url"))));
         let ethereum_url = format!("http://{}", ethereum.address());
 
@@ -275,26 +290,12 @@ impl Network {
         };
         fs::write(path("network.json"), serde_json::to_vec(&config).unwrap()).unwrap();
 
-        let core_arguments = |role: &str, data: &str, endpoint: &str| {
-            strings(&[
-                "run",
-                "--role",
-                role,
-                "--data-dir",
-                &path(data),
-                "--config",
-                &path("network.json"),
-                "--endpoint",
-                endpoint,
-                "--exit-with-parent",
-            ])
+        let start_core = |name: &str, role: &str| {
+            let fixed = ["run", "--exit-with-parent", "--endpoint", "tcp://127.0.0.1:0", "--role", role];
+            let own = ["--data-dir", &path(name), "--config", &path("network.json")];
+            Part::start(dir.path(), name, &core, strings(&[&fixed[..], &own].concat()))
         };
-        let km_core_arguments = core_arguments("km", "km-core", "tcp://127.0.0.1:0");
-        let km_core = Part::spawn(dir.path(), "km-core", &mut command(&core, &km_core_arguments));
-        let first = core_arguments("worker", "worker-core", "tcp://127.0.0.1:0");
-        let worker_core = Part::spawn(dir.path(), "worker-core", &mut command(&core, &first));
-        // A restarted core listens where it did.
-        let worker_core_command = core_arguments("worker", "worker-core", &worker_core.text("endpoint"));
+        let (km_core, worker_core) = (start_core("km-core", "km"), start_core("worker-core", "worker"));
         let km_ipc = Tap::new("km-ipc", format!("127.0.0.1:{}", port(&km_core.text("endpoint"))));
         let worker_ipc = Tap::new("worker-ipc", format!("127.0.0.1:{}", port(&worker_core.text("endpoint"))));
 
@@ -318,40 +319,20 @@ impl Network {
         register("km", operator(&km_ipc, "km.key"));
         register("worker", [operator(&worker_ipc, "worker.key"), strings(&["--stake", "100"])].concat());
 
-        let common = strings(&["--poll-ms", "20", "--json", "--exit-with-parent"]);
-        let km_arguments =
-            [strings(&["km", "run", "--data-dir", &path("km-node")]), operator(&km_ipc, "km.key"), common.clone()]
-                .concat();
-        let km = Part::spawn(dir.path(), "km", &mut command(&enigma_program, &km_arguments));
-        let worker_arguments = |p2p: &str| {
-            [
-                strings(&[
-                    "node",
-                    "run",
-                    "--data-dir",
-                    &path("worker-node"),
-                    "--rpc",
-                    "127.0.0.1:0",
-                    "--peer",
-                    &km.text("p2p"),
-                ]),
-                strings(&["--batch-age-ms", "300", "--p2p", p2p]),
-                operator(&worker_ipc, "worker.key"),
-                common.clone(),
-            ]
-            .concat()
+        let start_host = |name: &str, arguments: &[&str], more: Vec<String>| {
+            let everywhere = ["--poll-ms", "20", "--json", "--exit-with-parent", "--p2p", "/ip4/127.0.0.1/tcp/0"];
+            let own = ["--data-dir", &path(name)];
+            let arguments = strings(&[arguments, &everywhere, &own].concat());
+            Part::start(dir.path(), name, &enigma_program, [arguments, more].concat())
         };
-        let worker =
-            Part::spawn(dir.path(), "worker", &mut command(&enigma_program, &worker_arguments("/ip4/127.0.0.1/tcp/0")));
+        let km = start_host("km-node", &["km", "run"], operator(&km_ipc, "km.key"));
+        let node = ["node", "run", "--rpc", "127.0.0.1:0", "--peer"];
+        let km_p2p = km.text("p2p");
+        let of_worker = [&node[..], &[&km_p2p, "--batch-age-ms", "300"]].concat();
+        let worker = start_host("worker-node", &of_worker, operator(&worker_ipc, "worker.key"));
         let worker_p2p = worker.text("p2p");
-        let worker_command = worker_arguments(&format!("/ip4/127.0.0.1/tcp/{}", port(&worker_p2p)));
-        let user_arguments = [
-            strings(&["node", "run", "--data-dir", &path("user-node"), "--rpc", "127.0.0.1:0", "--peer", &worker_p2p]),
-            strings(&["--ethereum", &ethereum_url, "--contract", &contract]),
-            common,
-        ]
-        .concat();
-        let user = Part::spawn(dir.path(), "user", &mut command(&enigma_program, &user_arguments));
+        let of_user = [&node[..], &[&worker_p2p, "--ethereum", &ethereum_url, "--contract", &contract]].concat();
+        let user = start_host("user-node", &of_user, Vec::new());
         let rpc = Tap::new("rpc", format!("127.0.0.1:{}", port(&user.text("rpc"))));
         let node_url = format!("http://{}", rpc.address());
 
@@ -368,8 +349,6 @@ impl Network {
             taps: vec![ethereum, km_ipc, worker_ipc, rpc],
             ethereum_url,
             node_url,
-            worker_core_command,
-            worker_command,
             dir,
         };
         network.wait_for_epoch(1).await;
@@ -415,12 +394,8 @@ impl Network {
 
     /// Starts core and node of the worker again, on their data.
     pub fn restart_worker(&mut self) {
-        self.worker_core = Part::spawn(
-            self.dir.path(),
-            "worker-core",
-            &mut command(&program("enigma-core"), &self.worker_core_command),
-        );
-        self.worker = Part::spawn(self.dir.path(), "worker", &mut command(&program("enigma"), &self.worker_command));
+        self.worker_core.restart();
+        self.worker.restart();
     }
 
     /// Where the parts keep their data and logs.
