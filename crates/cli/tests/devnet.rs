@@ -354,6 +354,23 @@ fn nothing_survives_a_killed_devnet() {
     fs::remove_dir_all(devnet.ready["dataDir"].as_str().unwrap()).unwrap();
 }
 
+/// Anvil prints its chain id on a line of its own, which must not be taken for the id of its process.
+#[test]
+fn a_guard_names_its_program_before_it_is_heard() {
+    for _ in 0..20 {
+        let mut guard = enigma(&["guard", "--", "sh", "-c", "echo 31337; exec cat /dev/zero"]);
+        let mut guard = guard.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut out = BufReader::new(guard.stdout.take().unwrap());
+        let (mut id, mut said) = (String::new(), String::new());
+        out.read_line(&mut id).unwrap();
+        out.read_line(&mut said).unwrap();
+        assert_eq!(said, "31337\n", "after {id}");
+        drop((guard.stdin.take(), out));
+        guard.wait().unwrap();
+        wait_until_gone(&[id.trim().parse().unwrap()]);
+    }
+}
+
 #[test]
 fn a_part_that_ends_takes_the_others_along() {
     let guard_of_anvil = |devnet: &Devnet| devnet.parts()[0]["guardPid"].as_u64().unwrap();

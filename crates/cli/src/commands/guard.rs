@@ -33,6 +33,7 @@ impl Guard {
         let mut child = Command::new(program)
             .args(args)
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
         let (gone, parent) = mpsc::channel();
@@ -44,6 +45,10 @@ impl Guard {
         // A parent that is gone already does not read it; the end of standard input follows.
         let mut stdout = std::io::stdout();
         let _ = writeln!(stdout, "{}", child.id()).and_then(|()| stdout.flush());
+        // Only now may the program be heard: it prints numbers too, which would be taken for its id.
+        if let Some(mut said) = child.stdout.take() {
+            thread::spawn(move || std::io::copy(&mut said, &mut std::io::stdout()));
+        }
         let ended = loop {
             if let Some(status) = child.try_wait()? {
                 break Some(status);
