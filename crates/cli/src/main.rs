@@ -37,6 +37,13 @@ struct Cli {
 /// What the log shows when `ENIGMA_LOG` says nothing: ourselves, and others when they fail.
 const DEFAULT_LOG: &str = "warn,enigma=info,enigma_node=info,enigma_client=info";
 
+/// Exit status of a program that SIGPIPE ended.
+const CLOSED_PIPE: u8 = 141;
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -45,6 +52,8 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).init();
     match cli.command.run().await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the result has seen enough of it, as with `enigma … | head -1`.
+        Err(error) if is_closed_pipe(&error) => ExitCode::from(CLOSED_PIPE),
         Err(error) => {
             eprintln!("error: {error:#}");
             // As clap does with wrong flags.
