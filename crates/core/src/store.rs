@@ -24,7 +24,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenStoreError {
-    #[error("cannot create the data directory {path}: {source}; choose another --data-dir")]
+    #[error("cannot create the data directory {path}; choose another --data-dir")]
     Folder { path: PathBuf, source: io::Error },
     #[error(
         "the data directory {0} is in use by another enigma-core; stop that one first, or give this one a --data-dir of \
