@@ -22,8 +22,8 @@ build: setup ## build the programs and the example secret contracts
 demo: build ## play the millionaires' problem on a development network and show who saw what
 	@"$(ENIGMA)" demo
 
-devnet: build ## start a development network and keep it running until Ctrl-C
-	@"$(ENIGMA)" devnet
+devnet: build ## start a development network and keep it running until Ctrl-C; PORT=8090 moves its page
+	@"$(ENIGMA)" devnet $(if $(PORT),--port $(PORT))
 
 test: ## check everything: formatting, rules, lints, contracts, vectors, tests with real processes, documentation
 	@cargo xtask test
