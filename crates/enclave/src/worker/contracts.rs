@@ -1,6 +1,9 @@
 //! What a worker keeps of each contract: in the store for good, in memory while it is used.
 
-use super::{keys::ContractSecrets, state::StateCipher};
+use super::{
+    keys::ContractSecrets,
+    state::{ContractState, StateCipher},
+};
 use crate::{
     authentic::Authentic,
     error::Refusal,
@@ -8,12 +11,11 @@ use crate::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use enigma_protocol::{Hash, ScAddress, hash::keccak256, receipt::Receipt, signature::Signature, state::genesis_tip};
-use enigma_runtime::{Program, State};
+use enigma_runtime::Program;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use zeroize::Zeroize;
 
 /// Contracts whose code and state are held in memory; more are loaded from the store when they are called.
 const MAX_CACHED: usize = 64;
@@ -58,16 +60,7 @@ pub(super) struct Outcome {
 /// Code and state of a contract in memory.
 pub(super) struct Live {
     pub(super) program: Program,
-    pub(super) state: State,
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        for (mut key, mut value) in std::mem::take(&mut self.state) {
-            key.zeroize();
-            value.zeroize();
-        }
-    }
+    pub(super) state: ContractState,
 }
 
 /// One contract in memory; whoever executes it holds the lock.
@@ -153,7 +146,7 @@ pub(super) fn load_live<S: Store>(
     let code = load_code(store, sc, head)?;
     let program = Program::load(&code).map_err(|_| Refusal::Corrupted("code"))?;
     let cipher = StateCipher::new(secrets, sc, head.exe_code_hash)?;
-    let mut state = State::new();
+    let mut state = ContractState::default();
     let mut tip = genesis_tip(sc, head.exe_code_hash);
     for index in 0..head.entries {
         let bytes = load_entry(store, sc, index)?;

@@ -8,7 +8,7 @@ use super::{
     contracts::{self, Head, Live, Outcome, Slot, lock},
     keys::ContractSecrets,
     required,
-    state::{MAX_STATE_BYTES, StateCipher, apply, bytes_after, derive},
+    state::{ContractState, MAX_STATE_BYTES, StateCipher, derive},
 };
 use crate::{
     error::Refusal,
@@ -27,7 +27,7 @@ use enigma_protocol::{
     state::{StateChanges, StateEntry, genesis_tip},
     task::{InvalidInput, SUITE_X25519, TaskInput},
 };
-use enigma_runtime::{Context, Entry, Program, State, prepare};
+use enigma_runtime::{Context, Entry, Program, prepare};
 use zeroize::Zeroizing;
 
 /// Gas for each byte of a deployed module: validating, metering and compiling it.
@@ -171,7 +171,8 @@ impl<T: Tee, S: Store> Worker<T, S> {
             Ok(prepared) => prepared,
             Err(error) => return fail(prepare_gas, format!("the code is refused: {error}")),
         };
-        let (call_gas, result) = call(&program, Entry::Deploy, task, &opened, &secrets, gas_left, &State::new())?;
+        let (call_gas, result) =
+            call(&program, Entry::Deploy, task, &opened, &secrets, gas_left, &ContractState::default())?;
         let gas_used = prepare_gas.saturating_add(call_gas);
         let (output, changes) = match result {
             Ok(result) => result,
@@ -270,10 +271,10 @@ impl<T: Tee, S: Store> Worker<T, S> {
         }
         slot.head = Some(head);
         if let Some((_, _, program)) = deployed {
-            slot.live = Some(Live { program, state: State::new() });
+            slot.live = Some(Live { program, state: ContractState::default() });
         }
         if let (Some(live), Some((_, changes))) = (&mut slot.live, change) {
-            apply(&mut live.state, changes);
+            live.state.apply(changes);
         }
         Ok(outcome)
     }
@@ -331,7 +332,7 @@ fn call(
     opened: &OpenedTask,
     secrets: &ContractSecrets,
     gas_limit: u64,
-    state: &State,
+    state: &ContractState,
 ) -> Result<Called, Refusal> {
     let Task { record, input, .. } = task;
     let context = Context {
@@ -344,12 +345,12 @@ fn call(
         random_seed: random_seed(secrets, input.task_id, record.prevrandao)?,
         gas_limit,
     };
-    let execution = program.execute(entry, &opened.function, &opened.args, &context, state);
+    let execution = program.execute(entry, &opened.function, &opened.args, &context, state.items());
     let changes = StateChanges(execution.changes);
     let result = match execution.outcome {
         Err(failure) if !failure.is_final() => return Err(Refusal::HostExhausted),
         Err(failure) => Err(failure.to_string()),
-        Ok(_) if bytes_after(state, &changes) > MAX_STATE_BYTES => {
+        Ok(_) if state.bytes_after(&changes) > MAX_STATE_BYTES => {
             Err(format!("the contract's state would exceed {MAX_STATE_BYTES} bytes"))
         }
         Ok(output) => Ok((Zeroizing::new(output), changes)),

@@ -85,35 +85,64 @@ impl StateCipher {
     }
 
     /// Applies the entry with this index, which must follow `tip`; returns the tip after it.
-    pub(super) fn replay(&self, bytes: &[u8], index: u64, tip: Hash, state: &mut State) -> Option<Hash> {
+    pub(super) fn replay(&self, bytes: &[u8], index: u64, tip: Hash, state: &mut ContractState) -> Option<Hash> {
         let entry = StateEntry::from_bytes(bytes)?;
         let header = &entry.header;
         let expected = (EntryKind::Delta, self.sc, GENERATION, index, tip);
         if (header.kind, header.sc, header.generation, header.index, header.previous_tip) != expected {
             return None;
         }
-        apply(state, self.decrypt(&entry)?);
+        state.apply(self.decrypt(&entry)?);
         Some(entry.tip())
     }
 }
 
-/// Makes the changes; erases what they replace.
-pub(super) fn apply(state: &mut State, changes: StateChanges) {
-    for (key, value) in changes.0 {
-        let replaced = match value {
-            Some(value) => state.insert(key, value),
-            None => state.remove(&key),
-        };
-        drop(replaced.map(Zeroizing::new));
+/// The decrypted state of one contract, with its size: what a task costs does not depend on how much state there is. Erased on
+/// drop.
+#[derive(Default)]
+pub(super) struct ContractState {
+    items: State,
+    bytes: usize,
+}
+
+impl ContractState {
+    /// Keys and values, as a contract reads them.
+    pub(super) fn items(&self) -> &State {
+        &self.items
+    }
+
+    /// Size after `changes`, by which [`MAX_STATE_BYTES`] is checked.
+    pub(super) fn bytes_after(&self, changes: &StateChanges) -> usize {
+        let old = changes.0.keys().filter_map(|key| Some(item_bytes(key, self.items.get(key)?)));
+        let new = changes.0.iter().filter_map(|(key, value)| Some(item_bytes(key, value.as_ref()?)));
+        let kept = self.bytes.saturating_sub(old.fold(0, usize::saturating_add));
+        new.fold(kept, usize::saturating_add)
+    }
+
+    /// Makes the changes; erases what they replace.
+    pub(super) fn apply(&mut self, changes: StateChanges) {
+        self.bytes = self.bytes_after(&changes);
+        for (key, value) in changes.0 {
+            let replaced = match value {
+                Some(value) => self.items.insert(key, value),
+                None => self.items.remove(&key),
+            };
+            drop(replaced.map(Zeroizing::new));
+        }
     }
 }
 
-/// Size of the state after `changes`, by which its limit is checked.
-pub(super) fn bytes_after(state: &State, changes: &StateChanges) -> usize {
-    let size = |key: &[u8], value: &[u8]| key.len().saturating_add(value.len()).saturating_add(ITEM_OVERHEAD_BYTES);
-    let kept = state.iter().filter(|(key, _)| !changes.0.contains_key(*key)).map(|(key, value)| size(key, value));
-    let set = changes.0.iter().filter_map(|(key, value)| Some(size(key, value.as_ref()?)));
-    kept.chain(set).fold(0, usize::saturating_add)
+impl Drop for ContractState {
+    fn drop(&mut self) {
+        for (mut key, mut value) in std::mem::take(&mut self.items) {
+            key.zeroize();
+            value.zeroize();
+        }
+    }
+}
+
+fn item_bytes(key: &[u8], value: &[u8]) -> usize {
+    key.len().saturating_add(value.len()).saturating_add(ITEM_OVERHEAD_BYTES)
 }
 
 #[cfg(test)]
@@ -139,11 +168,15 @@ mod tests {
     fn what_was_encrypted_is_replayed() {
         let cipher = cipher(7, SC, CODE);
         let entry = cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap();
-        let mut state = State::from([(b"gone".to_vec(), b"x".to_vec()), (b"other".to_vec(), b"y".to_vec())]);
-        assert_eq!(bytes_after(&state, &changes(b"value")), 3 + 5 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES);
+        let before = [(b"gone".to_vec(), Some(b"x".to_vec())), (b"other".to_vec(), Some(b"y".to_vec()))];
+        let mut state = ContractState::default();
+        state.apply(StateChanges(before.into()));
+        assert_eq!(state.bytes, 4 + 1 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES);
+        let after = 3 + 5 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES;
+        assert_eq!(state.bytes_after(&changes(b"value")), after);
         assert_eq!(cipher.replay(&entry.to_bytes(), 5, TIP, &mut state), Some(entry.tip()));
         let expected = [(b"key".to_vec(), b"value".to_vec()), (b"other".to_vec(), b"y".to_vec())];
-        assert_eq!(state, State::from(expected));
+        assert_eq!((state.items(), state.bytes), (&State::from(expected), after));
         assert_eq!(cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap(), entry, "the same bytes again");
     }
 
@@ -152,9 +185,9 @@ mod tests {
         let cipher = cipher(7, SC, CODE);
         let bytes = cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap().to_bytes();
         let refused = |cipher: &StateCipher, bytes: &[u8], index: u64, tip: Hash| {
-            let mut state = State::new();
+            let mut state = ContractState::default();
             assert_eq!(cipher.replay(bytes, index, tip, &mut state), None);
-            assert!(state.is_empty());
+            assert!(state.items().is_empty());
         };
         refused(&self::cipher(8, SC, CODE), &bytes, 5, TIP);
         refused(&self::cipher(7, ScAddress([9; 32]), CODE), &bytes, 5, TIP);
