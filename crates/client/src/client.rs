@@ -178,6 +178,16 @@ impl TaskError {
         matches!(self, Self::Ledger(LedgerError::Rpc(_)) | Self::NotHandedOver { .. })
     }
 
+    /// Whether another process recorded a task of the same account in between: nothing was recorded under `nonce` by us.
+    fn met_another_record(&self, nonce: u64, expected: u64) -> bool {
+        let refused = match self {
+            Self::Ledger(LedgerError::Failed(_)) => true,
+            Self::Ledger(error) => error.is_revert("WrongSenderNonce"),
+            _ => false,
+        };
+        refused && nonce < expected
+    }
+
     /// Whether somebody is in another epoch: nothing was recorded, and the same task can be made again.
     fn is_wrong_epoch(&self) -> bool {
         match self {
@@ -324,7 +334,7 @@ impl Client {
     }
 
     /// [`Self::deploy`] that hands the task to `keep` before anything is recorded, so that its result outlives this process.
-    /// A task that meets a change of epoch is sealed again, and `keep` is called again.
+    /// A task that meets a change of epoch, or another of the same account, is sealed again, and `keep` is called again.
     ///
     /// # Errors
     /// [`TaskError`]; [`TaskError::may_be_recorded`] says whether what was kept is still of use.
@@ -370,7 +380,7 @@ impl Client {
         keep: Keep<'_>,
     ) -> Result<Task, TaskError> {
         let mut next_nonce = self.next_nonce.lock().await;
-        let account = self.ledger.account().await?;
+        let mut account = self.ledger.account().await?;
         let cost = u128::from(options.gas_limit).saturating_mul(options.gas_price);
         if account.balance < cost {
             return Err(TaskError::Deposit { balance: account.balance, cost });
@@ -379,21 +389,35 @@ impl Client {
         loop {
             let nonce = next_nonce.unwrap_or(account.sender_nonce).max(account.sender_nonce);
             let epoch = self.epoch().await?;
-            match self.submit_once(sc, pre_code.clone(), call, options, nonce, &epoch, keep).await {
-                Err(error) if error.is_wrong_epoch() && Instant::now() < deadline => {
-                    tokio::time::sleep(EPOCH_PAUSE).await;
-                }
+            let error = match self.submit_once(sc, pre_code.clone(), call, options, nonce, &epoch, keep).await {
                 Ok(task) => {
                     *next_nonce = nonce.checked_add(1);
                     return Ok(task);
                 }
-                Err(error) => {
-                    // What Ethereum says counts the next time.
-                    *next_nonce = None;
-                    return Err(error);
-                }
+                Err(error) => error,
+            };
+            if Instant::now() >= deadline {
+                *next_nonce = None;
+                return Err(error);
+            }
+            if self.met_another_epoch(&error, &epoch).await {
+                tokio::time::sleep(EPOCH_PAUSE).await;
+                continue;
+            }
+            // What Ethereum says counts the next time.
+            *next_nonce = None;
+            account = self.ledger.account().await?;
+            if !error.met_another_record(nonce, account.sender_nonce) {
+                return Err(error);
             }
         }
+    }
+
+    /// Whether a task was not recorded because of a change of epoch. A transaction that fails only in its block does not say
+    /// why; it recorded nothing, and its nonce cannot be used twice.
+    async fn met_another_epoch(&self, error: &TaskError, epoch: &EpochParameters) -> bool {
+        let failed = matches!(error, TaskError::Ledger(LedgerError::Failed(_)));
+        error.is_wrong_epoch() || (failed && self.epoch().await.is_ok_and(|current| current.epoch != epoch.epoch))
     }
 
     #[allow(clippy::too_many_arguments, reason = "one caller, which repeats it with another nonce and epoch")]
