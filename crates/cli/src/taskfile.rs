@@ -67,12 +67,11 @@ impl StateArgs {
     /// The file cannot be written.
     pub fn save(&self, task: &Task, prepared: &Path) -> anyhow::Result<PathBuf> {
         let path = self.path(task.id())?;
-        match write_private(&path, task.to_secret_json().as_bytes()) {
-            Ok(()) => {}
-            // Another command recovered it in the meantime.
-            Err(_) if path.is_file() => {}
-            Err(error) => return Err(error),
-        }
+        // A devnet that starts again has the task ids of the one before: the newest task counts.
+        let new = prepared.with_extension("new");
+        forget(&new);
+        write_private(&new, task.to_secret_json().as_bytes())?;
+        fs::rename(&new, &path).with_context(|| format!("cannot write {}", path.display()))?;
         forget(prepared);
         Ok(path)
     }
@@ -82,24 +81,9 @@ impl StateArgs {
     /// # Errors
     /// It was not, was never recorded, or its file is damaged.
     pub async fn load(&self, id: TaskId, client: &Client) -> anyhow::Result<Task> {
-        let path = self.path(id)?;
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let text = Zeroizing::new(text);
-                return Task::from_secret_json(&text).with_context(|| damaged(&path));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-        }
-        let candidates = self.prepared(id)?;
-        if candidates.is_empty() {
-            bail!(
-                "the key of task {id} is not in {}; only who made a task can open its result. Made it elsewhere? Give that \
-                 --state-dir",
-                path.display()
-            );
-        }
-        for prepared in candidates {
+        let mut is_prepared = false;
+        for prepared in self.prepared(id)? {
+            is_prepared = true;
             let text = Zeroizing::new(
                 fs::read_to_string(&prepared).with_context(|| format!("cannot read {}", prepared.display()))?,
             );
@@ -109,7 +93,19 @@ impl StateArgs {
                 return Ok(task);
             }
         }
-        bail!("task {id} was prepared, and Ethereum has no record of it: it costs nothing; make it again")
+        let path = self.path(id)?;
+        match fs::read_to_string(&path) {
+            Ok(text) => Task::from_secret_json(&Zeroizing::new(text)).with_context(|| damaged(&path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && is_prepared => {
+                bail!("task {id} was prepared, and Ethereum has no record of it: it costs nothing; make it again")
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
+                "the key of task {id} is not in {}; only who made a task can open its result. Made it elsewhere? Give that \
+                 --state-dir",
+                path.display()
+            ),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
     }
 
     /// Files of what was prepared under this id and not seen recorded.

@@ -180,12 +180,12 @@ impl TaskError {
 
     /// Whether another process recorded a task of the same account in between: nothing was recorded under `nonce` by us.
     fn met_another_record(&self, nonce: u64, expected: u64) -> bool {
-        let refused = match self {
-            Self::Ledger(LedgerError::Failed(_)) => true,
-            Self::Ledger(error) => error.is_revert("WrongSenderNonce"),
+        match self {
+            Self::Ledger(LedgerError::Overtaken(_)) => true,
+            Self::Ledger(LedgerError::Failed(_)) => nonce < expected,
+            Self::Ledger(error) => error.is_revert("WrongSenderNonce") && nonce < expected,
             _ => false,
-        };
-        refused && nonce < expected
+        }
     }
 
     /// Whether somebody is in another epoch: nothing was recorded, and the same task can be made again.
@@ -410,6 +410,7 @@ impl Client {
             if !error.met_another_record(nonce, account.sender_nonce) {
                 return Err(error);
             }
+            tokio::time::sleep(EPOCH_PAUSE).await;
         }
     }
 

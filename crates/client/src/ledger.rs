@@ -6,6 +6,7 @@ use alloy::{
     primitives::{Address as EthAddress, B256, Bytes, U256},
     providers::{DynProvider, PendingTransactionBuilder, Provider, ProviderBuilder},
     signers::local::PrivateKeySigner,
+    transports::RpcError,
 };
 use enigma_protocol::{
     Address, Domain, Hash, ScAddress, TaskId,
@@ -50,6 +51,9 @@ pub enum LedgerError {
     /// The node of Ethereum did not do it.
     #[error("Ethereum: {0}")]
     Rpc(String),
+    /// Another transaction of the same account took the number of this one, which is not sent.
+    #[error("another transaction of this account was sent at the same time ({0}); try again")]
+    Overtaken(String),
     /// A transaction was mined and failed.
     #[error("the transaction {0} failed on Ethereum")]
     Failed(String),
@@ -72,7 +76,17 @@ pub fn describe(error: ContractError) -> LedgerError {
     }
     match error.as_revert_data() {
         Some(data) => LedgerError::Reverted(format!("revert data {data}")),
-        None => LedgerError::Rpc(error.to_string()),
+        None => match &error {
+            // Nodes have no codes of their own for this; the words are those of geth, reth and anvil.
+            ContractError::TransportError(RpcError::ErrorResp(answer))
+                if ["nonce too low", "replacement transaction underpriced"]
+                    .iter()
+                    .any(|text| answer.message.contains(text)) =>
+            {
+                LedgerError::Overtaken(answer.message.to_string())
+            }
+            _ => LedgerError::Rpc(error.to_string()),
+        },
     }
 }
 

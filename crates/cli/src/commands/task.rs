@@ -95,7 +95,7 @@ impl<'a> Kept<'a> {
 
     fn keep(&mut self, task: &PreparedTask) -> std::io::Result<()> {
         let path = self.state.keep(task).map_err(|error| std::io::Error::other(format!("{error:#}")))?;
-        // Sealed again for the next epoch: nobody recorded the one before.
+        // Sealed again, for the next epoch or under the next number: nobody recorded the one before.
         if let Some(old) = self.path.replace(path) {
             forget(&old);
         }

@@ -76,7 +76,9 @@ fn failed(error: LedgerError) -> LedgerCallError {
         LedgerError::Reverted(reason) => LedgerCallError::Reverted(reason),
         LedgerError::Failed(transaction) => LedgerCallError::Reverted(format!("transaction {transaction}")),
         LedgerError::Rpc(reason) => LedgerCallError::Unavailable(reason),
-        error @ (LedgerError::Url(_) | LedgerError::PrivateKey) => LedgerCallError::Unavailable(error.to_string()),
+        error @ (LedgerError::Url(_) | LedgerError::PrivateKey | LedgerError::Overtaken(_)) => {
+            LedgerCallError::Unavailable(error.to_string())
+        }
     }
 }
 
