@@ -490,7 +490,7 @@ impl Client {
     /// # Errors
     /// [`TaskError::Node`].
     pub async fn status(&self, task: &Task) -> Result<TaskState, TaskError> {
-        let params = TaskParams { task_id: Hex0x(task.id) };
+        let params = TaskParams { task_id: Hex0x(task.id()) };
         Ok(self.node.call::<_, TaskStatus>("getTaskStatus", &params).await?.state)
     }
 
@@ -507,7 +507,7 @@ impl Client {
     /// # Errors
     /// [`TaskError`].
     pub async fn result_within(&self, task: &Task, timeout: Duration) -> Result<Outcome, TaskError> {
-        let params = TaskParams { task_id: Hex0x(task.id) };
+        let params = TaskParams { task_id: Hex0x(task.id()) };
         let deadline = Instant::now() + timeout;
         let mut pause = FIRST_POLL;
         loop {
@@ -516,7 +516,7 @@ impl Client {
                 let receipt = verify_result(&self.ledger.domain(), task, &computed)?;
                 let output = match computed.encrypted_output.0.as_slice() {
                     [] => Vec::new(),
-                    sealed => task.response_key.open(sealed)?,
+                    sealed => task.prepared.response_key.open(sealed)?,
                 };
                 return Ok(Outcome { receipt, output });
             }
@@ -534,7 +534,7 @@ impl Client {
     /// [`TaskError`].
     pub async fn confirmed_within(&self, task: &Task, timeout: Duration) -> Result<(), TaskError> {
         let deadline = Instant::now() + timeout;
-        while self.ledger.contract_facts(task.sc).await?.closed_records <= task.record_index {
+        while self.ledger.contract_facts(task.sc()).await?.closed_records <= task.record_index {
             if Instant::now() >= deadline {
                 return Err(TaskError::Timeout { waited_s: timeout.as_secs(), state: self.status(task).await? });
             }

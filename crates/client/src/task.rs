@@ -47,21 +47,26 @@ impl PreparedTask {
 
     /// The task with its secret key, as JSON.
     pub fn to_secret_json(&self) -> Zeroizing<String> {
-        let json = PreparedTaskJson {
+        secret_json(&self.to_json())
+    }
+
+    /// The inverse of [`Self::to_secret_json`]; `None` for anything else.
+    pub fn from_secret_json(text: &str) -> Option<Self> {
+        Self::from_json(serde_json::from_str(text).ok()?)
+    }
+
+    fn to_json(&self) -> PreparedTaskJson {
+        PreparedTaskJson {
             task_id: Hex0x(self.id),
             sc: Hex0x(self.sc),
             epoch: self.epoch,
             inputs_hash: Hex0x(self.inputs_hash),
             worker: Hex0x(self.signer),
             response_key: Hex0x(self.response_key.to_bytes().to_vec()),
-        };
-        // A structure of strings and numbers always serialises.
-        Zeroizing::new(serde_json::to_string_pretty(&json).unwrap_or_default())
+        }
     }
 
-    /// The inverse of [`Self::to_secret_json`]; `None` for anything else.
-    pub fn from_secret_json(text: &str) -> Option<Self> {
-        let json: PreparedTaskJson = serde_json::from_str(text).ok()?;
+    fn from_json(json: PreparedTaskJson) -> Option<Self> {
         let response_key = Zeroizing::new(json.response_key.0);
         Some(Self {
             id: json.task_id.0,
@@ -74,17 +79,13 @@ impl PreparedTask {
     }
 
     pub(crate) fn recorded(self, record_index: u64, record_gas_used: u64) -> Task {
-        Task {
-            id: self.id,
-            sc: self.sc,
-            epoch: self.epoch,
-            inputs_hash: self.inputs_hash,
-            signer: self.signer,
-            record_index,
-            record_gas_used,
-            response_key: self.response_key,
-        }
+        Task { prepared: self, record_index, record_gas_used }
     }
+}
+
+fn secret_json(json: &impl Serialize) -> Zeroizing<String> {
+    // A structure of strings and numbers always serialises.
+    Zeroizing::new(serde_json::to_string_pretty(json).unwrap_or_default())
 }
 
 /// A recorded task, with the key that opens its result.
@@ -92,53 +93,44 @@ impl PreparedTask {
 /// [`Task::to_secret_json`] and [`Task::from_secret_json`] let it outlive the process; whoever has that text reads the result.
 #[derive(Debug)]
 pub struct Task {
-    pub(crate) id: TaskId,
-    pub(crate) sc: ScAddress,
-    pub(crate) epoch: u64,
-    pub(crate) inputs_hash: Hash,
-    pub(crate) signer: Address,
+    pub(crate) prepared: PreparedTask,
     pub(crate) record_index: u64,
     pub(crate) record_gas_used: u64,
-    pub(crate) response_key: ResponseKey,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct TaskJson {
-    task_id: Hex0x<TaskId>,
-    sc: Hex0x<ScAddress>,
-    epoch: u64,
-    inputs_hash: Hex0x<Hash>,
-    worker: Hex0x<Address>,
+    #[serde(flatten)]
+    prepared: PreparedTaskJson,
     record_index: u64,
     record_gas_used: u64,
-    response_key: Hex0x<Vec<u8>>,
 }
 
 impl Task {
     /// The task's id.
     pub fn id(&self) -> TaskId {
-        self.id
+        self.prepared.id
     }
 
     /// The contract; for a deployment the address it creates.
     pub fn sc(&self) -> ScAddress {
-        self.sc
+        self.prepared.sc
     }
 
     /// The epoch it was recorded in.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.prepared.epoch
     }
 
     /// Hash of the input, as recorded.
     pub fn inputs_hash(&self) -> Hash {
-        self.inputs_hash
+        self.prepared.inputs_hash
     }
 
     /// Signing address of the worker that was verified for it.
     pub fn worker(&self) -> Address {
-        self.signer
+        self.prepared.signer
     }
 
     /// Place in the contract's queue.
@@ -153,34 +145,18 @@ impl Task {
 
     /// The task with its secret key, as JSON.
     pub fn to_secret_json(&self) -> Zeroizing<String> {
-        let json = TaskJson {
-            task_id: Hex0x(self.id),
-            sc: Hex0x(self.sc),
-            epoch: self.epoch,
-            inputs_hash: Hex0x(self.inputs_hash),
-            worker: Hex0x(self.signer),
-            record_index: self.record_index,
-            record_gas_used: self.record_gas_used,
-            response_key: Hex0x(self.response_key.to_bytes().to_vec()),
-        };
-        // A structure of strings and numbers always serialises.
-        Zeroizing::new(serde_json::to_string_pretty(&json).unwrap_or_default())
+        let Self { prepared, record_index, record_gas_used } = self;
+        secret_json(&TaskJson {
+            prepared: prepared.to_json(),
+            record_index: *record_index,
+            record_gas_used: *record_gas_used,
+        })
     }
 
     /// The inverse of [`Self::to_secret_json`]; `None` for anything else.
     pub fn from_secret_json(text: &str) -> Option<Self> {
         let json: TaskJson = serde_json::from_str(text).ok()?;
-        let response_key = Zeroizing::new(json.response_key.0);
-        Some(Self {
-            id: json.task_id.0,
-            sc: json.sc.0,
-            epoch: json.epoch,
-            inputs_hash: json.inputs_hash.0,
-            signer: json.worker.0,
-            record_index: json.record_index,
-            record_gas_used: json.record_gas_used,
-            response_key: ResponseKey::from_bytes(&response_key)?,
-        })
+        Some(PreparedTask::from_json(json.prepared)?.recorded(json.record_index, json.record_gas_used))
     }
 }
 

@@ -129,10 +129,10 @@ pub enum ResultRefused {
 pub fn verify_result(domain: &Domain, task: &Task, computed: &ComputedTask) -> Result<Receipt, ResultRefused> {
     let receipt = Receipt::try_from(computed.receipt.clone())?;
     let same = [
-        (receipt.task_id == task.id, "task"),
-        (receipt.sc == task.sc, "contract"),
-        (receipt.epoch == task.epoch, "epoch"),
-        (receipt.inputs_hash == task.inputs_hash, "input"),
+        (receipt.task_id == task.id(), "task"),
+        (receipt.sc == task.sc(), "contract"),
+        (receipt.epoch == task.epoch(), "epoch"),
+        (receipt.inputs_hash == task.inputs_hash(), "input"),
         (receipt.record_index == task.record_index, "record"),
     ];
     if let Some((_, what)) = same.into_iter().find(|(same, _)| !same) {
@@ -141,6 +141,6 @@ pub fn verify_result(domain: &Domain, task: &Task, computed: &ComputedTask) -> R
     if keccak256(&computed.encrypted_output.0) != receipt.output_hash {
         return Err(ResultRefused::Output);
     }
-    receipt.verify(domain, &computed.signature.0, task.signer)?;
+    receipt.verify(domain, &computed.signature.0, task.worker())?;
     Ok(receipt)
 }
