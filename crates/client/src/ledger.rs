@@ -14,6 +14,7 @@ use enigma_protocol::{
     json::Hex0x,
     selection::EpochParameters,
 };
+use std::time::Duration;
 
 /// The contracts' Rust bindings, generated from the committed artifacts.
 #[allow(missing_docs, clippy::too_many_arguments, reason = "generated")]
@@ -390,6 +391,9 @@ pub async fn send<P: Provider, D: CallDecoder>(
     call.gas(gas.saturating_add(gas / 4)).send().await.map_err(describe)
 }
 
+/// Pauses between the first looks for a receipt.
+const QUICK_LOOKS_MS: [u64; 6] = [2, 4, 8, 16, 32, 64];
+
 /// Waits for a transaction and fails unless it succeeded.
 ///
 /// # Errors
@@ -399,8 +403,16 @@ pub async fn finish(
 ) -> Result<alloy::rpc::types::TransactionReceipt, LedgerError> {
     let provider = pending.provider().clone();
     let hash = *pending.tx_hash();
-    // A node that mines at once has the receipt already; only otherwise is a watcher worth its polling interval.
-    let known = provider.get_transaction_receipt(hash).await.map_err(|error| LedgerError::Rpc(error.to_string()))?;
+    let rpc = |error: alloy::transports::TransportError| LedgerError::Rpc(error.to_string());
+    // A chain that mines at once has the receipt in a moment; only on another is a watcher worth its polling interval.
+    let mut known = provider.get_transaction_receipt(hash).await.map_err(rpc)?;
+    for pause_ms in QUICK_LOOKS_MS {
+        if known.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        known = provider.get_transaction_receipt(hash).await.map_err(rpc)?;
+    }
     let receipt = match known {
         Some(receipt) => receipt,
         None => pending.get_receipt().await.map_err(|error| LedgerError::Rpc(error.to_string()))?,

@@ -2,6 +2,7 @@
 
 use super::network::NetworkArgs;
 use crate::{
+    amount::Eng,
     output::{OutputArgs, progress, table},
     taskfile::{StateArgs, forget},
 };
@@ -109,6 +110,13 @@ impl<'a> Kept<'a> {
             Ok(task) => return Ok(task),
             Err(error) => error,
         };
+        if let TaskError::Deposit { balance, cost } = error {
+            let (balance, cost) = (Eng { grains: balance }, Eng { grains: cost });
+            return Err(anyhow::anyhow!(
+                "the deposit holds {balance} ENG and the task may cost {cost} ENG: `enigma deposit` adds to it, a lower \
+                 --gas-limit or --gas-price costs less"
+            ));
+        }
         let Some((id, path)) = self.id.zip(self.path.as_ref()) else { return Err(error.into()) };
         if error.may_be_recorded() {
             let next = format!(
