@@ -4,7 +4,7 @@ mod common;
 
 use common::{Network, PATIENCE, eventually, secret_contract};
 use enigma_client::{
-    Client, Outcome, Task, TaskError, TaskFailed, TaskOptions, abi,
+    Client, Outcome, PreparedTask, Task, TaskError, TaskFailed, TaskOptions, abi,
     ledger::{RecordRequest, RecordTarget},
     node::NodeError,
     protocol::{
@@ -198,6 +198,43 @@ async fn every_part_can_be_killed_and_nothing_is_lost() {
     let last = tasks.last().unwrap();
     client.confirmed_within(last, PATIENCE).await.unwrap();
     assert_eq!(client.ledger().contract_facts(sc).await.unwrap().closed_records, tasks.len() as u64 + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_ends_between_record_and_hand_over_goes_on() {
+    let mut network = Network::start().await;
+    let client = network.client(0).await;
+    let sc = deploy(&client, "misbehaving").await;
+    outcome(&client, sc, "count()", &[]).await.into_success().unwrap();
+
+    // The node is away: the task is recorded, and the client ends while it still offers the input.
+    network.user.kill();
+    let (mut kept, call) = (None, abi::call("count()", &[]).unwrap());
+    let mut keep = |task: &PreparedTask| {
+        kept = Some(task.to_secret_json());
+        Ok(())
+    };
+    {
+        let made = client.call_keeping(sc, &call, TaskOptions::default(), &mut keep);
+        let recorded = eventually("the task is recorded", async || {
+            client.ledger().contract_facts(sc).await.unwrap().record_count == 3
+        });
+        tokio::select! {
+            made = made => panic!("nobody took the input: {made:?}"),
+            () = recorded => {}
+        }
+    }
+    network.user.restart();
+
+    let kept = kept.unwrap();
+    let prepared = PreparedTask::from_secret_json(&kept).unwrap();
+    let task = network.client(0).await.recover(prepared).await.unwrap().expect("Ethereum has the record");
+    let output = client.result(&task).await.unwrap().into_success().unwrap();
+    assert_eq!(abi::decode("uint256", &output).unwrap(), ["2"]);
+    // Once more, when it is confirmed, does no harm.
+    client.confirmed_within(&task, PATIENCE).await.unwrap();
+    let prepared = PreparedTask::from_secret_json(&kept).unwrap();
+    assert_eq!(client.recover(prepared).await.unwrap().unwrap().id(), task.id());
 }
 
 #[tokio::test(flavor = "multi_thread")]

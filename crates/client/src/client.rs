@@ -362,13 +362,17 @@ impl Client {
         self.submit(Some(sc), None, call, options, keep).await
     }
 
-    /// The recorded task of one that was kept before; `None` if Ethereum has no record of it.
+    /// The recorded task of one that was kept before; `None` if Ethereum has no record of it. The node is given the input once
+    /// more, in case the process that recorded it ended before it could.
     ///
     /// # Errors
-    /// [`TaskError::Ledger`].
+    /// [`TaskError::Ledger`], [`TaskError::NotHandedOver`].
     pub async fn recover(&self, prepared: PreparedTask) -> Result<Option<Task>, TaskError> {
-        let record = self.ledger.find_record(prepared.id, prepared.inputs_hash).await?;
-        Ok(record.map(|record| prepared.recorded(record.record_index, record.gas_used)))
+        let Some(record) = self.ledger.find_record(prepared.id(), prepared.inputs_hash()).await? else {
+            return Ok(None);
+        };
+        self.hand_over(&prepared.input).await?;
+        Ok(Some(prepared.recorded(record.record_index, record.gas_used)))
     }
 
     async fn submit(
@@ -439,7 +443,6 @@ impl Client {
         let context = TaskContext { domain, sc, epoch: epoch.epoch, task_id: id };
         let mut rng = UnwrapErr(getrandom::SysRng);
         let (sealed, response_key) = seal_task(&mut rng, &context, &worker.input_key, &call.function, &call.args)?;
-        let method = if pre_code.is_some() { "deploySecretContract" } else { "sendTaskInput" };
         let target = match &pre_code {
             Some(code) => RecordTarget::Deployment(keccak256(code)),
             None => RecordTarget::Call(sc),
@@ -455,34 +458,42 @@ impl Client {
             pre_code,
         };
         input.validate()?;
-        let inputs_hash = input.inputs_hash();
         let request = RecordRequest {
             epoch: epoch.epoch,
             sender_nonce: nonce,
             target,
-            inputs_hash,
+            inputs_hash: input.inputs_hash(),
             gas_limit: options.gas_limit,
             gas_price: options.gas_price,
         };
-        let task = PreparedTask { id, sc, epoch: epoch.epoch, inputs_hash, signer: worker.signer, response_key };
+        let task = PreparedTask { input, signer: worker.signer, response_key };
         keep(&task).map_err(TaskError::NotKept)?;
         // The node holds the input until it sees the record, so both go out at once.
-        let input = TaskInputJson::from(&input);
-        let (recorded, mut handed_over) =
-            futures::join!(self.ledger.record(&request), self.node.call::<_, TaskStatus>(method, &input));
+        let (recorded, handed_over) = futures::join!(self.ledger.record(&request), self.send_input(&task.input));
         let recorded = recorded?;
-        // The record stands; the input must follow. The node may be busy, or not yet have seen the epoch.
+        if handed_over.is_err() {
+            self.hand_over(&task.input).await?;
+        }
+        Ok(task.recorded(recorded.record_index, recorded.gas_used))
+    }
+
+    async fn send_input(&self, input: &TaskInput) -> Result<TaskStatus, NodeError> {
+        let method = if input.pre_code.is_some() { "deploySecretContract" } else { "sendTaskInput" };
+        self.node.call(method, &TaskInputJson::from(input)).await
+    }
+
+    /// The record stands, so the input must follow. The node may be busy, or not yet have seen the epoch.
+    async fn hand_over(&self, input: &TaskInput) -> Result<(), TaskError> {
         let deadline = Instant::now() + HAND_OVER_PATIENCE;
         let mut pause = FIRST_POLL;
-        while let Err(source) = handed_over {
+        while let Err(source) = self.send_input(input).await {
             if !source.is_retryable() || Instant::now() >= deadline {
-                return Err(TaskError::NotHandedOver { task_id: id, source });
+                return Err(TaskError::NotHandedOver { task_id: input.task_id, source });
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_POLL);
-            handed_over = self.node.call::<_, TaskStatus>(method, &input).await;
         }
-        Ok(task.recorded(recorded.record_index, recorded.gas_used))
+        Ok(())
     }
 
     /// Where a task is, according to the node.
@@ -516,7 +527,7 @@ impl Client {
                 let receipt = verify_result(&self.ledger.domain(), task, &computed)?;
                 let output = match computed.encrypted_output.0.as_slice() {
                     [] => Vec::new(),
-                    sealed => task.prepared.response_key.open(sealed)?,
+                    sealed => task.response_key.open(sealed)?,
                 };
                 return Ok(Outcome { receipt, output });
             }

@@ -4,7 +4,9 @@ use enigma_protocol::{
     Address, Hash, ScAddress, TaskId,
     json::Hex0x,
     receipt::{Receipt, Status},
+    rpc::TaskInputJson,
     sealing::ResponseKey,
+    task::TaskInput,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -15,10 +17,7 @@ use zeroize::Zeroizing;
 /// while Ethereum records it loses nothing then, since [`crate::Client::recover`] makes a [`Task`] of it.
 #[derive(Debug)]
 pub struct PreparedTask {
-    pub(crate) id: TaskId,
-    pub(crate) sc: ScAddress,
-    pub(crate) epoch: u64,
-    pub(crate) inputs_hash: Hash,
+    pub(crate) input: TaskInput,
     pub(crate) signer: Address,
     pub(crate) response_key: ResponseKey,
 }
@@ -26,10 +25,7 @@ pub struct PreparedTask {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PreparedTaskJson {
-    task_id: Hex0x<TaskId>,
-    sc: Hex0x<ScAddress>,
-    epoch: u64,
-    inputs_hash: Hex0x<Hash>,
+    input: TaskInputJson,
     worker: Hex0x<Address>,
     response_key: Hex0x<Vec<u8>>,
 }
@@ -37,49 +33,45 @@ struct PreparedTaskJson {
 impl PreparedTask {
     /// The task's id. A task that is not recorded leaves it to the next one of the same sender.
     pub fn id(&self) -> TaskId {
-        self.id
+        self.input.task_id
     }
 
     /// Hash of the input: tells apart the tasks that were prepared under one id, of which at most one is recorded.
     pub fn inputs_hash(&self) -> Hash {
-        self.inputs_hash
+        self.input.inputs_hash()
     }
 
-    /// The task with its secret key, as JSON.
+    /// The sealed input and the secret key, as JSON.
     pub fn to_secret_json(&self) -> Zeroizing<String> {
-        secret_json(&self.to_json())
+        secret_json(&PreparedTaskJson {
+            input: TaskInputJson::from(&self.input),
+            worker: Hex0x(self.signer),
+            response_key: Hex0x(self.response_key.to_bytes().to_vec()),
+        })
     }
 
     /// The inverse of [`Self::to_secret_json`]; `None` for anything else.
     pub fn from_secret_json(text: &str) -> Option<Self> {
-        Self::from_json(serde_json::from_str(text).ok()?)
-    }
-
-    fn to_json(&self) -> PreparedTaskJson {
-        PreparedTaskJson {
-            task_id: Hex0x(self.id),
-            sc: Hex0x(self.sc),
-            epoch: self.epoch,
-            inputs_hash: Hex0x(self.inputs_hash),
-            worker: Hex0x(self.signer),
-            response_key: Hex0x(self.response_key.to_bytes().to_vec()),
-        }
-    }
-
-    fn from_json(json: PreparedTaskJson) -> Option<Self> {
+        let json: PreparedTaskJson = serde_json::from_str(text).ok()?;
         let response_key = Zeroizing::new(json.response_key.0);
         Some(Self {
-            id: json.task_id.0,
-            sc: json.sc.0,
-            epoch: json.epoch,
-            inputs_hash: json.inputs_hash.0,
+            input: json.input.into(),
             signer: json.worker.0,
             response_key: ResponseKey::from_bytes(&response_key)?,
         })
     }
 
     pub(crate) fn recorded(self, record_index: u64, record_gas_used: u64) -> Task {
-        Task { prepared: self, record_index, record_gas_used }
+        Task {
+            id: self.id(),
+            sc: self.input.sc,
+            epoch: self.input.epoch,
+            inputs_hash: self.inputs_hash(),
+            signer: self.signer,
+            record_index,
+            record_gas_used,
+            response_key: self.response_key,
+        }
     }
 }
 
@@ -93,44 +85,53 @@ fn secret_json(json: &impl Serialize) -> Zeroizing<String> {
 /// [`Task::to_secret_json`] and [`Task::from_secret_json`] let it outlive the process; whoever has that text reads the result.
 #[derive(Debug)]
 pub struct Task {
-    pub(crate) prepared: PreparedTask,
+    pub(crate) id: TaskId,
+    pub(crate) sc: ScAddress,
+    pub(crate) epoch: u64,
+    pub(crate) inputs_hash: Hash,
+    pub(crate) signer: Address,
     pub(crate) record_index: u64,
     pub(crate) record_gas_used: u64,
+    pub(crate) response_key: ResponseKey,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TaskJson {
-    #[serde(flatten)]
-    prepared: PreparedTaskJson,
+    task_id: Hex0x<TaskId>,
+    sc: Hex0x<ScAddress>,
+    epoch: u64,
+    inputs_hash: Hex0x<Hash>,
+    worker: Hex0x<Address>,
     record_index: u64,
     record_gas_used: u64,
+    response_key: Hex0x<Vec<u8>>,
 }
 
 impl Task {
     /// The task's id.
     pub fn id(&self) -> TaskId {
-        self.prepared.id
+        self.id
     }
 
     /// The contract; for a deployment the address it creates.
     pub fn sc(&self) -> ScAddress {
-        self.prepared.sc
+        self.sc
     }
 
     /// The epoch it was recorded in.
     pub fn epoch(&self) -> u64 {
-        self.prepared.epoch
+        self.epoch
     }
 
     /// Hash of the input, as recorded.
     pub fn inputs_hash(&self) -> Hash {
-        self.prepared.inputs_hash
+        self.inputs_hash
     }
 
     /// Signing address of the worker that was verified for it.
     pub fn worker(&self) -> Address {
-        self.prepared.signer
+        self.signer
     }
 
     /// Place in the contract's queue.
@@ -145,18 +146,32 @@ impl Task {
 
     /// The task with its secret key, as JSON.
     pub fn to_secret_json(&self) -> Zeroizing<String> {
-        let Self { prepared, record_index, record_gas_used } = self;
         secret_json(&TaskJson {
-            prepared: prepared.to_json(),
-            record_index: *record_index,
-            record_gas_used: *record_gas_used,
+            task_id: Hex0x(self.id),
+            sc: Hex0x(self.sc),
+            epoch: self.epoch,
+            inputs_hash: Hex0x(self.inputs_hash),
+            worker: Hex0x(self.signer),
+            record_index: self.record_index,
+            record_gas_used: self.record_gas_used,
+            response_key: Hex0x(self.response_key.to_bytes().to_vec()),
         })
     }
 
     /// The inverse of [`Self::to_secret_json`]; `None` for anything else.
     pub fn from_secret_json(text: &str) -> Option<Self> {
         let json: TaskJson = serde_json::from_str(text).ok()?;
-        Some(PreparedTask::from_json(json.prepared)?.recorded(json.record_index, json.record_gas_used))
+        let response_key = Zeroizing::new(json.response_key.0);
+        Some(Self {
+            id: json.task_id.0,
+            sc: json.sc.0,
+            epoch: json.epoch,
+            inputs_hash: json.inputs_hash.0,
+            signer: json.worker.0,
+            record_index: json.record_index,
+            record_gas_used: json.record_gas_used,
+            response_key: ResponseKey::from_bytes(&response_key)?,
+        })
     }
 }
 

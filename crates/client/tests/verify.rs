@@ -11,9 +11,10 @@ use enigma_protocol::{
     ipc::input_key_message,
     json::{Hex0x, ReceiptJson, U64, U128},
     receipt::{Receipt, Status},
-    rpc::{ComputedTask, WorkerKey},
+    rpc::{ComputedTask, TaskInputJson, WorkerKey},
     selection::{EpochParameters, InvalidSelection, WorkerStake, WorkerTree},
     signature::{InvalidSignature, Purpose as SigningPurpose, SecretKey},
+    task::TaskInput,
 };
 
 const MEASUREMENT: Hash = Hash([0x11; 32]);
@@ -281,14 +282,23 @@ fn a_task_survives_its_process() {
     assert_eq!((again.id(), again.sc(), again.epoch()), (task().id(), SC, 9));
     assert!(Task::from_secret_json("{}").is_none());
 
-    // Before its record it has no place in a queue, and the two are not taken for one another.
-    let mut json: serde_json::Value = serde_json::from_str(&task().to_secret_json()).unwrap();
-    assert!(PreparedTask::from_secret_json(&json.to_string()).is_none());
-    let fields = json.as_object_mut().unwrap();
-    fields.remove("recordIndex");
-    fields.remove("recordGasUsed");
+    // Before its record it has its input and no place in a queue, and the two are not taken for one another.
+    let input = TaskInput {
+        task_id: TaskId([1; 32]),
+        sc: SC,
+        epoch: 9,
+        suite: 1,
+        encrypted_fn: vec![1; 528],
+        encrypted_args: vec![2; 528],
+        user_dh_key: vec![3; 32],
+        pre_code: None,
+    };
+    let json = serde_json::json!({
+        "input": TaskInputJson::from(&input), "worker": Hex0x(worker_key().address()), "responseKey": Hex0x(vec![0; 64]),
+    });
     let prepared = PreparedTask::from_secret_json(&json.to_string()).unwrap();
+    assert!(PreparedTask::from_secret_json(&task().to_secret_json()).is_none());
     assert!(Task::from_secret_json(&prepared.to_secret_json()).is_none());
     let again = PreparedTask::from_secret_json(&prepared.to_secret_json()).unwrap();
-    assert_eq!((again.id(), again.inputs_hash()), (task().id(), task().inputs_hash()));
+    assert_eq!((again.id(), again.inputs_hash()), (input.task_id, input.inputs_hash()));
 }
