@@ -1,4 +1,4 @@
-//! Tasks that outlive the command that made them: one file each, which holds the key to its result.
+//! Tasks that outlive the command that made them: one file each, with the key to its result and, until it is recorded, its input.
 //!
 //! A task is kept before Ethereum records it, as `<task>.<input hash>.prepared.json`, and as `<task>.json` from then on. Commands
 //! that run at once may prepare different tasks under one id; Ethereum records one of them, and says by its input hash which.

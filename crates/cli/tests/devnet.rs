@@ -1,5 +1,6 @@
 //! `enigma devnet`, `enigma demo` and the commands of users, with the real programs.
 
+use enigma_client::{Client, Network, Options, PreparedTask, TaskOptions, abi};
 use serde_json::Value;
 use std::{
     fs,
@@ -110,6 +111,34 @@ impl Devnet {
         let output = self.user(state, args);
         assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{args:?}: {}", text(&output.stdout)))
+    }
+
+    /// A recorded task of the first user, as it was before its record.
+    fn make_task(&self, sc: &str, function: &str, args: [&str; 2]) -> PreparedTask {
+        let accounts = self.ready["accounts"].as_array().unwrap();
+        let user = accounts.iter().find(|account| account["role"] == "user").unwrap();
+        let string = |value: &Value| value.as_str().unwrap().to_owned();
+        let options = Options {
+            ethereum_url: string(&self.ready["ethereum"]),
+            node_url: string(&self.ready["nodes"]["user"]["rpc"]),
+            enigma: string(&self.ready["contracts"]["enigma"]).parse().unwrap(),
+            private_key: string(&user["privateKey"]).into(),
+            network: Network::Devnet,
+        };
+        let call = abi::call(function, &args.map(str::to_owned)).unwrap();
+        let mut kept = None;
+        let made = async {
+            let mut keep = |task: &PreparedTask| {
+                kept = Some(task.to_secret_json());
+                Ok(())
+            };
+            let client = Client::connect(options).await.unwrap();
+            client.call_keeping(sc.parse().unwrap(), &call, TaskOptions::default(), &mut keep).await.unwrap()
+        };
+        let made = tokio::runtime::Runtime::new().unwrap().block_on(made);
+        let prepared = PreparedTask::from_secret_json(&kept.unwrap()).unwrap();
+        assert_eq!(prepared.id(), made.id());
+        prepared
     }
 
     /// Waits for the end: whether it was a success, and what stood on standard error.
@@ -238,22 +267,18 @@ fn users_deploy_call_and_pay() {
         text(&refused.stderr)
     );
 
-    // As if the command had ended while Ethereum recorded: its place in the queue is unknown, and another command had prepared
-    // a task under the same id.
-    let recorded = run(&["call", sc, "mul(uint256,uint256)", "6", "8", "--no-wait"]);
-    let id = recorded["taskId"].as_str().unwrap();
+    // As if a command had ended while Ethereum recorded: its place in the queue is unknown, and another command had prepared a
+    // task under the same id.
+    let prepared = devnet.make_task(sc, "mul(uint256,uint256)", ["6", "8"]);
+    let id = &prepared.id().to_string();
     let tasks = state.path().join("tasks");
-    let saved = tasks.join(format!("{id}.json"));
-    let mut task: Value = serde_json::from_slice(&fs::read(&saved).unwrap()).unwrap();
-    fs::remove_file(&saved).unwrap();
-    task.as_object_mut().unwrap().retain(|name, _| !name.starts_with("record"));
-    let keep = |task: &Value| {
-        let name = format!("{id}.{}.prepared.json", task["inputsHash"].as_str().unwrap());
-        fs::write(tasks.join(name), task.to_string()).unwrap();
+    let keep = |task: &PreparedTask| {
+        let name = format!("{id}.{}.prepared.json", task.inputs_hash());
+        fs::write(tasks.join(name), task.to_secret_json()).unwrap();
     };
-    let mut other = task.clone();
-    other["inputsHash"] = format!("0x{}", "00".repeat(32)).into();
-    keep(&other);
+    let mut other: Value = serde_json::from_str(&prepared.to_secret_json()).unwrap();
+    other["input"]["encryptedFn"] = "0x00".into();
+    keep(&PreparedTask::from_secret_json(&other.to_string()).unwrap());
     let refused = devnet.user(state.path(), &["task", "result", id]);
     assert!(
         !refused.status.success() && text(&refused.stderr).contains("has no record of it"),
@@ -261,9 +286,9 @@ fn users_deploy_call_and_pay() {
         text(&refused.stderr)
     );
     // The file of a devnet that ran before does not stand in the way.
-    other.as_object_mut().unwrap().extend([("recordIndex".into(), 1.into()), ("recordGasUsed".into(), 1.into())]);
-    fs::write(&saved, other.to_string()).unwrap();
-    keep(&task);
+    let saved = tasks.join(format!("{id}.json"));
+    fs::copy(&key, &saved).unwrap();
+    keep(&prepared);
     for _ in 0..2 {
         assert_eq!(run(&["task", "result", id, "--returns", "uint256"])["values"][0], "48");
         assert!(saved.is_file(), "it is a recorded task now");
