@@ -8,12 +8,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
     transports::RpcError,
 };
-use enigma_protocol::{
-    Address, Domain, Hash, ScAddress, TaskId,
-    config::{KeyManagerConfig, NetworkConfig},
-    json::Hex0x,
-    selection::EpochParameters,
-};
+use enigma_protocol::{Address, Domain, Hash, ScAddress, TaskId, selection::EpochParameters};
 use std::time::Duration;
 
 /// The contracts' Rust bindings, generated from the committed artifacts.
@@ -215,33 +210,6 @@ impl Ledger {
     /// [`LedgerError`].
     pub async fn config_hash(&self) -> Result<Hash, LedgerError> {
         Ok(Hash(self.enigma.configHash().call().await.map_err(describe)?.0))
-    }
-
-    /// The configuration that an enclave of this network runs with, as far as Ethereum knows it.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn network_config(
-        &self,
-        checkpoint: Hash,
-        measurements: Vec<Hash>,
-    ) -> Result<NetworkConfig, LedgerError> {
-        let managers = self.enigma.keyManagers().call().await.map_err(describe)?;
-        Ok(NetworkConfig {
-            chain_id: self.domain.chain_id,
-            enigma: Hex0x(self.domain.enigma),
-            checkpoint: Hex0x(checkpoint),
-            threshold: managers.threshold.saturating_to(),
-            key_managers: managers
-                ._0
-                .iter()
-                .map(|manager| KeyManagerConfig {
-                    signer: Hex0x(Address(manager.signer.into())),
-                    commitment: Hex0x(Hash(manager.commitment.0)),
-                })
-                .collect(),
-            measurements: measurements.into_iter().map(Hex0x).collect(),
-        })
     }
 
     /// Whether the policy on Ethereum accepts a measurement.

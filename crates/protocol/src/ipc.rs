@@ -7,7 +7,7 @@
 use crate::{
     hash::keccak256,
     json::{ByteArray, Hex, Hex0x, ReceiptJson, RecordJson, U64, U128},
-    primitives::{Address, Hash, ScAddress, TaskId},
+    primitives::{Address, Hash, ScAddress},
     selection::WorkerStake,
     signature::Signature,
 };
@@ -597,10 +597,5 @@ impl Response {
             | Self::AnswerPTTRequest { .. }
             | Self::SignEpoch { .. } => None,
         }
-    }
-
-    /// The task id in an answer to a task.
-    pub fn task_id(&self) -> Option<TaskId> {
-        self.receipt().map(|(receipt, ..)| receipt.task_id.0)
     }
 }

@@ -14,7 +14,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::{fmt, marker::PhantomData};
+use core::fmt;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},
@@ -87,7 +87,7 @@ impl Serialize for ByteArray {
 
 impl<'de> Deserialize<'de> for ByteArray {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes(PhantomData<()>);
+        struct Bytes;
         impl<'de> Visitor<'de> for Bytes {
             type Value = ByteArray;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,7 +104,7 @@ impl<'de> Deserialize<'de> for ByteArray {
                 Ok(ByteArray(bytes))
             }
         }
-        deserializer.deserialize_any(Bytes(PhantomData))
+        deserializer.deserialize_any(Bytes)
     }
 }
 

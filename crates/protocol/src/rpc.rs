@@ -6,7 +6,7 @@ use crate::{
     json::{Hex0x, ReceiptJson, U64, U128},
     limits::MAX_PRE_CODE_BYTES,
     primitives::{Address, Hash, ScAddress, TaskId},
-    selection::{EpochParameters, PathStep, SelectionProof, WorkerStake},
+    selection::{PathStep, SelectionProof, WorkerStake},
     signature::Signature,
     task::TaskInput,
 };
@@ -300,6 +300,3 @@ pub mod codes {
 }
 
 const _: () = assert!(MAX_PRE_CODE_BYTES * 2 < crate::limits::MAX_MESSAGE_BYTES, "a deployment fits one message");
-
-/// The current epoch as a client reads it from Ethereum, with the workers' root the selection is checked against.
-pub type Epoch = EpochParameters;
