@@ -131,6 +131,12 @@ impl Program {
         Ok(Program { engine, module, start_gas })
     }
 
+    /// What every call costs before its first instruction.
+    #[must_use]
+    pub fn start_gas(&self) -> u64 {
+        self.start_gas
+    }
+
     /// Runs one call.
     ///
     /// `function` is the Solidity signature of the called function, `args` its arguments in Solidity ABI. `state` is not
