@@ -475,6 +475,15 @@ pub fn input_key_message(
     message
 }
 
+/// A snapshot of the state that a record caused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotMade {
+    /// Index of the delta behind which it stands.
+    pub key: U64,
+    /// Its parts.
+    pub parts: U64,
+}
+
 /// Reply to `DeploySecretContract`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -497,6 +506,9 @@ pub struct DeployResult {
     pub receipt: ReceiptJson,
     /// Addition: the constructor's sealed output.
     pub encrypted_output: Hex<Vec<u8>>,
+    /// Addition: the snapshot that stands behind the delta, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotMade>,
 }
 
 /// Reply to `ComputeTask`.
@@ -517,6 +529,9 @@ pub struct ComputeResult {
     pub signature: Hex<Signature>,
     /// Addition: the receipt.
     pub receipt: ReceiptJson,
+    /// Addition: the snapshot that stands behind the delta, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<SnapshotMade>,
 }
 
 /// `FailedTask`: a task that ended without success.

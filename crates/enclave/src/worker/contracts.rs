@@ -23,7 +23,7 @@ const MAX_CACHED: usize = 64;
 /// How far a contract is.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Head {
-    /// Executed records.
+    /// Records that are behind: executed, or closed elsewhere. The index of the next one.
     pub(super) records: u64,
     /// Head of the queue after them.
     pub(super) queue_head: Hash,
@@ -31,9 +31,40 @@ pub(super) struct Head {
     pub(super) pre_code_hash: Hash,
     /// The executed code; zero when the deployment failed.
     pub(super) exe_code_hash: Hash,
-    /// Entries of the state chain.
+    /// Deltas of the state chain. The index of the next one.
     pub(super) entries: u64,
-    /// The state chain after them; zero when the deployment failed.
+    /// The state chain after them and the snapshot behind them; zero when the deployment failed.
+    pub(super) tip: Hash,
+    /// The newest snapshot.
+    pub(super) snapshot: Option<SnapshotAt>,
+    /// Bytes of the deltas behind it.
+    pub(super) delta_bytes: u64,
+    /// The oldest delta that is kept here; above 0 only where the state was taken over from a snapshot.
+    pub(super) first: u64,
+    /// The furthest state that this enclave itself executed to, while the chain here does not reach it: it never executes on
+    /// a chain that does not contain it.
+    pub(super) floor: Option<Floor>,
+    /// A contract of requests without records.
+    pub(super) bare: bool,
+}
+
+/// Where the newest snapshot of a contract stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct SnapshotAt {
+    /// The delta behind which it stands.
+    pub(super) index: u64,
+    /// Its parts.
+    pub(super) parts: u32,
+    /// The tip before its first part.
+    pub(super) previous_tip: Hash,
+}
+
+/// A state of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Floor {
+    /// Deltas of the chain.
+    pub(super) entries: u64,
+    /// The tip after them.
     pub(super) tip: Hash,
 }
 

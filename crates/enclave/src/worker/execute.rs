@@ -216,6 +216,11 @@ impl<T: Tee, S: Store> Worker<T, S> {
             exe_code_hash: deployed.as_ref().map_or(Hash::ZERO, |(hash, ..)| *hash),
             entries: 0,
             tip: previous_tip,
+            snapshot: None,
+            delta_bytes: 0,
+            first: 0,
+            floor: None,
+            bare: false,
         });
         let tip = change.as_ref().map_or(previous_tip, |(entry, _)| entry.tip());
         let receipt = Receipt {
@@ -298,8 +303,16 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let (ethereum_payload, ethereum_address) = (Hex(Vec::new()), Hex(Address::ZERO));
         let Some(pre_code_hash) = deployment else {
             let receipt = receipt_json;
-            let result =
-                ComputeResult { output, delta, used_gas, ethereum_payload, ethereum_address, signature, receipt };
+            let result = ComputeResult {
+                output,
+                delta,
+                used_gas,
+                ethereum_payload,
+                ethereum_address,
+                signature,
+                receipt,
+                snapshot: None,
+            };
             return Ok(Response::ComputeTask { result });
         };
         let head = contracts::known_head(&self.store, sc)?;
@@ -315,6 +328,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
                 signature,
                 receipt: receipt_json,
                 encrypted_output: output,
+                snapshot: None,
             },
         })
     }

@@ -155,6 +155,7 @@ impl WorkerCore {
                     signature,
                     receipt,
                     encrypted_output: Hex(output),
+                    snapshot: None,
                 },
             },
             None => Response::ComputeTask {
@@ -166,6 +167,7 @@ impl WorkerCore {
                     ethereum_address,
                     signature,
                     receipt,
+                    snapshot: None,
                 },
             },
         })
