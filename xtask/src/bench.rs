@@ -1,4 +1,4 @@
-//! Benchmarks: builds the programs as operators run them, and lets `enigma bench` measure them.
+//! Benchmarks: builds the programs as operators run them, lets `enigma bench` measure a devnet and `bench-core` the core alone.
 
 use crate::{
     wasm,
@@ -13,6 +13,10 @@ const RESULTS: &str = "target/bench/results.json";
 pub fn run_all(workspace: &Workspace) -> Result<()> {
     wasm::build(workspace)?;
     run(workspace.cargo().args(["build", "--release", "--bins", "-p", "enigma-cli", "-p", "enigma-core"]))?;
+    run(workspace.benches_cargo().args(["build", "--release"]))?;
     let enigma = workspace.target.join("release/enigma");
-    run(Command::new(enigma).current_dir(&workspace.root).args(["bench", "--out", RESULTS]))
+    run(Command::new(enigma).current_dir(&workspace.root).args(["bench", "--out", RESULTS]))?;
+    let core = workspace.target.join("benches-build/release/bench-core");
+    let mut core = Command::new(core);
+    run(core.current_dir(&workspace.root).arg("--target").arg(&workspace.target).args(["--out", RESULTS]))
 }

@@ -55,6 +55,13 @@ impl Workspace {
         cargo.env("CARGO_TARGET_DIR", self.target.join("contracts-build"));
         cargo
     }
+
+    /// Cargo in the workspace of benchmarks, with a target directory of its own as well.
+    pub fn benches_cargo(&self) -> Command {
+        let mut cargo = self.cargo_in(&self.root.join("benches"));
+        cargo.env("CARGO_TARGET_DIR", self.target.join("benches-build"));
+        cargo
+    }
 }
 
 /// What `cargo metadata` answers; `arguments` narrow it.

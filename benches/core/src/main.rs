@@ -1,0 +1,118 @@
+//! Measures the real `enigma-core` as its node uses it: processes of the release build, ZeroMQ over loopback, durable commits.
+//!
+//! This program plays everything around the core: the hosts of a key manager and a worker, Ethereum's records, and users who seal
+//! inputs. Inputs are sealed and laid out before the clock starts, and replies are checked after it stopped: every task succeeded,
+//! receipts chain, signatures verify, outputs open. Times are measured, never tested; each figure is the best of a few rounds,
+//! because other programs on a machine can only slow a round down.
+//!
+//! Deliberately absent: nodes and Ethereum, which `enigma bench` measures with a whole devnet.
+
+mod load;
+mod network;
+mod process;
+mod results;
+mod tasks;
+mod throughput;
+mod wire;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use network::Network;
+use results::Figure;
+use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
+
+/// One benchmark: its name, and what it measures.
+type Bench = (&'static str, fn(&Setup) -> Result<Vec<Figure>>);
+
+const BENCHES: &[Bench] = &[("throughput", throughput::measure)];
+
+/// Measure enigma-core: throughput, latency, memory. `make bench` builds everything and runs it.
+#[derive(Parser)]
+#[command(name = "bench-core", version)]
+struct Arguments {
+    /// Measure only this; may be given several times
+    #[arg(long, value_name = "NAME", value_parser = BENCHES.iter().map(|(name, _)| *name).collect::<Vec<_>>())]
+    only: Vec<String>,
+    /// Cargo's target directory, with release/enigma-core and secret-contracts/*.wasm
+    #[arg(long, value_name = "DIR", env = "CARGO_TARGET_DIR", default_value = "target")]
+    target: PathBuf,
+    /// Another enigma-core to measure
+    #[arg(long, value_name = "FILE")]
+    core: Option<PathBuf>,
+    /// Results file: a list of {name, value, unit, better}, which this adds to
+    #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
+    out: PathBuf,
+    /// Print the figures as JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Requesters of the load
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    requesters: usize,
+}
+
+/// What all benchmarks use.
+pub struct Setup {
+    target: PathBuf,
+    core: PathBuf,
+    /// Requesters of the load.
+    pub requesters: usize,
+    began: Instant,
+}
+
+impl Setup {
+    /// A fresh network.
+    pub fn network(&self) -> Result<Network> {
+        let network = Network::start(&self.core, &self.target.join("bench"))?;
+        self.progress(&format!("enigma-core runs as process {}", network.worker.id()));
+        Ok(network)
+    }
+
+    /// The code of an example contract.
+    pub fn secret_contract(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.target.join("secret-contracts").join(format!("{name}.wasm"));
+        fs::read(&path).with_context(|| format!("cannot read {}: run `cargo xtask wasm` first", path.display()))
+    }
+
+    /// Tells those who wait.
+    pub fn progress(&self, text: &str) {
+        eprintln!("{:>6.1} s  {text}", self.began.elapsed().as_secs_f64());
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    if cfg!(debug_assertions) {
+        bail!("this is an unoptimised build, which takes the processor from what it measures: run `make bench`");
+    }
+    let core = arguments.core.unwrap_or_else(|| arguments.target.join("release/enigma-core"));
+    if !core.is_file() {
+        bail!(
+            "{} is missing: run `cargo build --release -p enigma-core` first, or name another program with --core",
+            core.display()
+        );
+    }
+    let setup = Setup { target: arguments.target, core, requesters: arguments.requesters, began: Instant::now() };
+    let mut figures = Vec::new();
+    for (name, measure) in BENCHES {
+        if arguments.only.is_empty() || arguments.only.iter().any(|only| only == name) {
+            figures.extend(measure(&setup).with_context(|| format!("the benchmark `{name}` failed"))?);
+        }
+    }
+    let all = results::merge(&arguments.out, &figures)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        results::print(&all);
+    }
+    setup.progress(&format!("Written to {}", arguments.out.display()));
+    Ok(())
+}
