@@ -215,6 +215,18 @@ mod tests {
     }
 
     #[test]
+    fn a_delta_has_one_encoding() {
+        // The removal of keys of one byte.
+        let decoded = |keys: &[u8]| {
+            let mut bytes = std::vec![keys.len() as u8, 0, 0, 0];
+            keys.iter().for_each(|key| bytes.extend([1, 0, 0, 0, *key, 0]));
+            borsh::from_slice::<StateChanges>(&bytes).ok().map(|changes| changes.0.len())
+        };
+        assert_eq!(decoded(&[1, 2]), Some(2));
+        assert_eq!([decoded(&[2, 1]), decoded(&[1, 1])], [None, None]);
+    }
+
+    #[test]
     fn a_snapshot_comes_when_the_deltas_weigh_as_much() {
         for (entries, state, expected) in [
             (SNAPSHOT_EVERY_BYTES - 1, 512, false),
