@@ -227,7 +227,7 @@ impl Connection {
     }
 
     async fn send(&mut self, id: &str, request: Request) -> Result<(), AskError> {
-        let frame = serde_json::to_vec(&RequestFrame { id: id.to_owned(), request })
+        let frame = serde_json::to_vec(&RequestFrame::new(id, request))
             .map_err(|_| AskError::Malformed("the request cannot be written as JSON"))?;
         if frame.len() > MAX_MESSAGE_BYTES {
             return Err(AskError::Malformed("the request exceeds the bound of a frame"));
@@ -327,7 +327,7 @@ mod tests {
     }
 
     fn addresses(id: &str) -> Vec<u8> {
-        let response = Response::GetAllAddrs { result: Addresses { addresses: Vec::new() } };
+        let response = Response::GetAllAddrs { result: Addresses { addresses: Vec::new(), next: None } };
         serde_json::to_vec(&ResponseFrame { id: id.to_owned(), response }).unwrap()
     }
 

@@ -96,6 +96,11 @@ pub(crate) enum Refusal {
     Field(String),
     #[error("{what} takes {actual}, more than the {limit} allowed")]
     TooLarge { what: &'static str, actual: usize, limit: usize },
+    #[error(
+        "the reply would exceed {} bytes: ask for less, for pages (`limit`), or for `\"encoding\":\"hex\"`",
+        enigma_protocol::limits::MAX_MESSAGE_BYTES
+    )]
+    ReplyTooLarge,
     #[error("no input key for contract {sc} in epoch {epoch}: request it from the key managers")]
     NoInputKey { sc: ScAddress, epoch: u64 },
     #[error("no state key for contract {0}: request it from the key managers")]
@@ -155,7 +160,7 @@ impl Refusal {
             Self::Json(_) => 1,
             Self::UnknownType(_) => 2,
             Self::Field(_) | Self::View(_) | Self::Workers(_) | Self::EpochOrder { .. } => 3,
-            Self::TooLarge { .. } => 4,
+            Self::TooLarge { .. } | Self::ReplyTooLarge => 4,
             Self::Defect => 5,
             Self::NoInputKey { .. } | Self::NoStateKey(_) => 10,
             Self::OutOfOrder { .. } | Self::OtherRecord { .. } => 11,

@@ -1,16 +1,25 @@
 //! One JSON frame in, one JSON frame out.
 //!
 //! A frame is read twice: first its `id` and `type`, then, into exactly the fields of that type, the rest. Nothing is buffered in
-//! a generic tree, so a frame costs memory in proportion to its size.
+//! a generic tree, so a frame costs memory in proportion to its size. Large answers are written by [`crate::reply`].
 
-use crate::error::Refusal;
+use crate::{
+    error::Refusal,
+    reply::{Bytes, Writer},
+};
 use enigma_protocol::{
-    ipc::{Failure, Response, ResponseFrame},
+    ipc::{Encoding, Failure, Response, ResponseFrame},
     limits::MAX_MESSAGE_BYTES,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::error::Category;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// An `id` is a correlation number, not a payload.
 const MAX_ID_BYTES: usize = 256;
@@ -22,8 +31,24 @@ const NO_TYPE: &str = "Error";
 /// A frame whose `id` and `type` are known.
 pub(crate) struct Frame<'a> {
     bytes: &'a [u8],
+    id: &'a str,
     /// The request's type.
     pub(crate) request_type: &'a str,
+    encoding: Encoding,
+}
+
+/// What a machine makes of a frame.
+pub(crate) enum Answer {
+    /// To be written down.
+    Typed(Box<Response>),
+    /// Written already.
+    Written(Vec<u8>),
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Typed(response.into())
+    }
 }
 
 #[derive(Deserialize)]
@@ -31,6 +56,60 @@ struct Header {
     id: String,
     #[serde(rename = "type")]
     request_type: String,
+    #[serde(default)]
+    encoding: EncodingField,
+}
+
+/// The field `encoding`, which may hold anything: that it is wrong is an answer to whom it concerns.
+struct EncodingField(Option<Encoding>);
+
+impl Default for EncodingField {
+    fn default() -> Self {
+        Self(Some(Encoding::Array))
+    }
+}
+
+impl<'de> Deserialize<'de> for EncodingField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = EncodingField;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`array` or `hex`")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<EncodingField, E> {
+                Ok(EncodingField(match text {
+                    "array" => Some(Encoding::Array),
+                    "hex" => Some(Encoding::Hex),
+                    _ => None,
+                }))
+            }
+            fn visit_unit<E>(self) -> Result<EncodingField, E> {
+                Ok(EncodingField::default())
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<EncodingField, E> {
+                Ok(EncodingField(None))
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<EncodingField, E> {
+                Ok(EncodingField(None))
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<EncodingField, E> {
+                Ok(EncodingField(None))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<EncodingField, E> {
+                Ok(EncodingField(None))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<EncodingField, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(EncodingField(None))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut fields: A) -> Result<EncodingField, A::Error> {
+                while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(EncodingField(None))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 #[derive(Deserialize)]
@@ -44,6 +123,11 @@ struct OptionalBody<T> {
 }
 
 impl Frame<'_> {
+    /// Starts an answer that is written piece by piece.
+    pub(crate) fn writer(&self) -> Writer {
+        Writer::new(self.id, self.request_type, self.encoding)
+    }
+
     /// The fields beside `id` and `type`.
     pub(crate) fn fields<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         serde_json::from_slice(self.bytes).map_err(|error| refusal(&error))
@@ -91,29 +175,43 @@ fn header(bytes: &[u8]) -> Result<Header, Refusal> {
 }
 
 /// Answers one frame with what `machine` says to it.
-pub(crate) fn answer(bytes: &[u8], machine: impl FnOnce(&Frame<'_>) -> Result<Response, Refusal>) -> Vec<u8> {
-    let (id, request_type, result) = match header(bytes) {
-        Err(refusal) => (String::new(), NO_TYPE.into(), Err(refusal)),
-        Ok(Header { id, request_type }) => {
-            let frame = Frame { bytes, request_type: &request_type };
+pub(crate) fn answer<A: Into<Answer>>(bytes: &[u8], machine: impl FnOnce(&Frame<'_>) -> Result<A, Refusal>) -> Vec<u8> {
+    let header = match header(bytes) {
+        Err(refusal) => return failure(String::new(), NO_TYPE.into(), &refusal),
+        Ok(header) => header,
+    };
+    let Header { id, request_type, encoding } = &header;
+    let result = match encoding.0 {
+        None => Err(Refusal::Field("`encoding` must be `array` or `hex`".into())),
+        Some(encoding) => {
+            let frame = Frame { bytes, id, request_type, encoding };
             // A defect concerns one request: without its id the node would take the whole core for lost. What a panic leaves
             // behind locks is replaced as a whole or not at all.
             let result = catch_unwind(AssertUnwindSafe(|| machine(&frame))).unwrap_or(Err(Refusal::Defect));
-            (id, request_type, result)
+            result.map(|answer| (answer.into(), encoding))
         }
     };
     match result {
-        Ok(response) => encode(&ResponseFrame { id, response }),
-        Err(refusal) => {
-            let request_type = shorten(request_type, MAX_ID_BYTES);
-            encode(&Failure { id, request_type, msg: refusal.to_string(), code: Some(refusal.code()) })
+        Ok((Answer::Written(reply), _)) => reply,
+        Ok((Answer::Typed(response), encoding)) => {
+            encode(&ResponseFrame { id: header.id, response: *response }, encoding)
         }
+        Err(refusal) => failure(header.id, shorten(header.request_type, MAX_ID_BYTES), &refusal),
     }
 }
 
-fn encode(frame: &impl Serialize) -> Vec<u8> {
+fn failure(id: String, request_type: String, refusal: &Refusal) -> Vec<u8> {
+    encode(&Failure { id, request_type, msg: refusal.to_string(), code: Some(refusal.code()) }, Encoding::Array)
+}
+
+fn encode(frame: &impl Serialize, encoding: Encoding) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Bytes(encoding));
     // Only maps with other keys than text cannot be written, and there are none.
-    serde_json::to_vec(frame).unwrap_or_default()
+    match frame.serialize(&mut serializer) {
+        Ok(()) => text,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// A type that neither machine answers: known and not part of this version, or not known at all.
@@ -133,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_defect_is_answered_to_whom_it_concerns() {
-        let reply = answer(br#"{"id":"7","type":"ComputeTask"}"#, |_| panic!("plaintext"));
+        let reply = answer(br#"{"id":"7","type":"ComputeTask"}"#, |_| -> Result<Answer, _> { panic!("plaintext") });
         let failure: Failure = serde_json::from_slice(&reply).unwrap();
         assert_eq!((failure.id.as_str(), failure.request_type.as_str(), failure.code), ("7", "ComputeTask", Some(5)));
         assert!(!failure.msg.contains("plaintext"), "what a panic says may hold anything");

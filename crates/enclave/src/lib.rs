@@ -27,6 +27,7 @@ mod identity;
 mod key_manager;
 mod network;
 mod ptt;
+mod reply;
 mod store;
 mod tee;
 mod worker;

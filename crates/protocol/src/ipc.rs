@@ -7,21 +7,65 @@
 use crate::{
     hash::keccak256,
     json::{ByteArray, Hex, Hex0x, ReceiptJson, RecordJson, U64, U128},
+    limits::MAX_ITEMS,
     primitives::{Address, Hash, ScAddress},
     selection::WorkerStake,
     signature::Signature,
 };
 use alloc::{string::String, vec::Vec};
-use serde::{Deserialize, Serialize};
+use core::{fmt, marker::PhantomData};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+};
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestFrame {
     /// Chosen by the requester and echoed.
     pub id: String,
+    /// Addition: how the reply is written, and which part of it.
+    #[serde(flatten)]
+    pub options: Options,
     /// What is asked.
     #[serde(flatten)]
     pub request: Request,
+}
+
+impl RequestFrame {
+    /// A request without options.
+    pub fn new(id: impl Into<String>, request: Request) -> Self {
+        Self { id: id.into(), options: Options::default(), request }
+    }
+}
+
+/// How large byte fields of a reply are written: `data`, `delta`, `bytecode`, and the code in a deployment's `output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Arrays of byte values, as the published set shows them.
+    #[default]
+    Array,
+    /// Texts of hexadecimal digits: half the size, and quick to read.
+    Hex,
+}
+
+/// Additions beside `id` and `type`, of every request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// How large byte fields of the reply are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// `GetAllTips`, `GetAllAddrs`: only contracts above this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Hex<ScAddress>>,
+    /// `GetContract`: the first byte of the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<U64>,
+    /// At most so many items, or bytes of `GetContract`. With it, or with `after` or `offset`, the reply is a page: what does not
+    /// fit is left out, and `next` says what to ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<U64>,
 }
 
 /// What can be asked of a core.
@@ -123,13 +167,45 @@ pub enum Request {
 }
 
 /// A value, or several in an array: the document uses both.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// At most [`MAX_ITEMS`] items are kept, and one more, so that it shows that there were too many; nothing is buffered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum OneOrMany<T> {
     /// Several.
     Many(Vec<T>),
     /// One.
     One(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+            type Value = OneOrMany<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("one item or an array of items")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
+                T::deserialize(text.into_deserializer()).map(OneOrMany::One)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<OneOrMany<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(OneOrMany::One)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<OneOrMany<T>, A::Error> {
+                let mut items = Vec::new();
+                while items.len() <= MAX_ITEMS {
+                    match sequence.next_element()? {
+                        Some(item) => items.push(item),
+                        None => return Ok(OneOrMany::Many(items)),
+                    }
+                }
+                while sequence.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(OneOrMany::Many(items))
+            }
+        }
+        deserializer.deserialize_any(Items(PhantomData))
+    }
 }
 
 impl<T> OneOrMany<T> {
@@ -391,8 +467,11 @@ pub struct AddressedDelta {
 /// Reply to `GetTips` and `GetAllTips`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tips {
-    /// Newest entry of each contract that has one.
+    /// Newest delta of each contract that has one.
     pub tips: Vec<AddressedDelta>,
+    /// Addition: there are more; `after` of the next request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Hex<ScAddress>>,
 }
 
 /// Reply to `GetAllAddrs`.
@@ -400,6 +479,9 @@ pub struct Tips {
 pub struct Addresses {
     /// The contracts, ascending.
     pub addresses: Vec<Hex<ScAddress>>,
+    /// Addition: there are more; `after` of the next request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Hex<ScAddress>>,
 }
 
 /// Reply to `GetDelta`.
@@ -414,6 +496,9 @@ pub struct DeltaData {
 pub struct Deltas {
     /// The entries.
     pub deltas: Vec<AddressedDelta>,
+    /// Addition: there are more; `input` of the next request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Vec<DeltaRange>>,
 }
 
 /// Reply to `GetContract`.
@@ -423,6 +508,9 @@ pub struct Contract {
     pub address: Hex<ScAddress>,
     /// Its executed code.
     pub bytecode: ByteArray,
+    /// Addition: there are more bytes; `offset` of the next request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<U64>,
 }
 
 /// Reply to `PTTResponse`.

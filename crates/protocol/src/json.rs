@@ -75,13 +75,15 @@ macro_rules! hex_serde {
 hex_serde!(Hex, "");
 hex_serde!(Hex0x, "0x");
 
-/// Bytes written as `[]`, an array of byte values, in the message set; hexadecimal is accepted in its place.
+/// Bytes written as `[]`, an array of byte values, in the message set; hexadecimal is accepted in its place. A core that is asked
+/// for it (`encoding`) writes hexadecimal too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ByteArray(pub Vec<u8>);
 
 impl Serialize for ByteArray {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.0)
+        // As bytes and not as a sequence, so that whoever writes the text chooses between array and hexadecimal.
+        serializer.serialize_bytes(&self.0)
     }
 }
 

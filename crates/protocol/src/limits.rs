@@ -17,3 +17,5 @@ pub const MAX_PTT_ADDRESSES: usize = 64;
 pub const MAX_WORKERS: usize = 1 << 20;
 /// Deepest selection path; follows from [`MAX_WORKERS`].
 pub const MAX_SELECTION_STEPS: usize = 20;
+/// Most items that one IPC request may name.
+pub const MAX_ITEMS: usize = 1_024;

@@ -12,7 +12,7 @@ pub(crate) use contracts::lock;
 use crate::{
     authentic::Authentic,
     error::{OpenError, Refusal},
-    frame::{self, Frame},
+    frame::{self, Answer, Frame},
     identity::Keys,
     network::Network,
     ptt::{FreshRequest, Pending, Request, valid_addresses},
@@ -94,16 +94,16 @@ impl<T: Tee, S: Store> Worker<T, S> {
         frame::answer(frame, |frame| self.answer(frame))
     }
 
-    fn answer(&self, frame: &Frame<'_>) -> Result<Response, Refusal> {
-        match frame.request_type {
+    fn answer(&self, frame: &Frame<'_>) -> Result<Answer, Refusal> {
+        let response = match frame.request_type {
+            "GetTip" => return self.tip(frame),
+            "GetTips" => return self.tips(frame),
+            "GetAllTips" => return self.all_tips(frame),
+            "GetAllAddrs" => return self.all_addresses(frame),
+            "GetDelta" => return self.delta(frame),
+            "GetDeltas" => return self.deltas(frame),
+            "GetContract" => return self.contract(frame),
             "GetRegistrationParams" => self.registration(frame.optional_input()?),
-            "GetTip" => self.tip(frame.input()?),
-            "GetTips" => self.tips(frame.input()?),
-            "GetAllTips" => self.all_tips(),
-            "GetAllAddrs" => self.all_addresses(),
-            "GetDelta" => self.delta(frame.input()?),
-            "GetDeltas" => self.deltas(frame.input()?),
-            "GetContract" => self.contract(frame.input()?),
             "GetPTTRequest" => self.key_request(frame.optional_input()?),
             "PTTResponse" => self.key_answer(frame.input()?),
             "NewTaskEncryptionKey" => self.encryption_key(frame.fields()?),
@@ -114,7 +114,8 @@ impl<T: Tee, S: Store> Worker<T, S> {
                 Err(Refusal::WrongRole { request: frame.request_type.into(), role: Role::Worker })
             }
             other => Err(frame::unanswered(other)),
-        }
+        }?;
+        Ok(response.into())
     }
 
     fn evidence(&self, purpose: &Purpose<'_>, block_hash: Hash) -> Result<Vec<u8>, Refusal> {

@@ -70,7 +70,7 @@ fn a_replay_changes_nothing() {
     }
     assert_eq!(store.snapshot(), before);
     let raw = |worker: &dyn Machine| {
-        let request = enigma_protocol::ipc::RequestFrame { id: "1".into(), request: tasks[1].request() };
+        let request = enigma_protocol::ipc::RequestFrame::new("1", tasks[1].request());
         worker.handle(&serde_json::to_vec(&request).unwrap())
     };
     assert_eq!(raw(&worker), raw(&network.worker(2, &store)));

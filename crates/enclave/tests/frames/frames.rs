@@ -170,7 +170,7 @@ fn changed_frames_have_a_reply() {
         rng.try_next_u64().unwrap() as usize % bound
     };
     for request in requests {
-        let frame = serde_json::to_vec(&enigma_protocol::ipc::RequestFrame { id: "1".into(), request }).unwrap();
+        let frame = serde_json::to_vec(&enigma_protocol::ipc::RequestFrame::new("1", request)).unwrap();
         for _ in 0..150 {
             let mut changed = frame.clone();
             for _ in 0..=draw(3) {

@@ -188,7 +188,7 @@ pub trait Machine {
     fn handle(&self, frame: &[u8]) -> Vec<u8>;
 
     fn ask(&self, request: Request) -> Result<Response, Failure> {
-        let frame = serde_json::to_vec(&RequestFrame { id: "7".into(), request }).unwrap();
+        let frame = serde_json::to_vec(&RequestFrame::new("7", request)).unwrap();
         match serde_json::from_slice(&self.handle(&frame)).unwrap() {
             ReplyFrame::Failure(failure) => Err(failure),
             ReplyFrame::Response(frame) => {

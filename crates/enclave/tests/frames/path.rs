@@ -5,7 +5,10 @@ use enigma_attestation::{Expected, Freshness, Policy, Purpose, Role, verify};
 use enigma_protocol::{
     Address, Hash, ScAddress,
     hash::keccak256,
-    ipc::{BatchInput, BatchResult, DeltaKey, DeltaRange, OneOrMany, RegistrationInput, Request, Response},
+    ipc::{
+        BatchInput, BatchResult, DeltaKey, DeltaRange, OneOrMany, RegistrationInput, Request, RequestFrame, Response,
+        ResponseFrame,
+    },
     json::{Hex, Hex0x, U64},
     limits::MAX_BATCH_RECORDS,
     receipt::{Batch, MINIMUM_GAS, Receipt, Status},
@@ -327,8 +330,13 @@ fn reads() {
     assert_eq!(worker.refuses(Request::GetTips { input: many }).0, 4);
 }
 
+/// The reply to a request with options beside `id` and `type`, given as JSON.
+fn asked(worker: &dyn Machine, request: serde_json::Value) -> serde_json::Value {
+    serde_json::from_slice(&worker.handle(request.to_string().as_bytes())).unwrap()
+}
+
 #[test]
-fn replies_are_bounded() {
+fn replies_are_bounded_and_come_in_pages() {
     let (mut network, _, worker) = network();
     let sc = network.deployed(&worker, &contract(), b"");
     for n in 0..22u8 {
@@ -336,10 +344,110 @@ fn replies_are_bounded() {
         let task = network.call(&worker, sc, BOB, name, &[n]);
         assert_eq!(task.run(&worker).receipt.status, Status::Success);
     }
+    let address = hex::encode(sc.0);
     let range = |to: u64| OneOrMany::One(DeltaRange { address: Hex(sc), from: U64(0), to: U64(to) });
     assert!(worker.ask(Request::GetDeltas { input: range(10) }).is_ok());
-    let many = OneOrMany::Many(vec![DeltaRange { address: Hex(sc), from: U64(0), to: U64(20) }; 4]);
-    assert_eq!(worker.refuses(Request::GetDeltas { input: many }).0, 4);
+    let four = vec![DeltaRange { address: Hex(sc), from: U64(0), to: U64(22) }; 8];
+    let (code, text) = worker.refuses(Request::GetDeltas { input: OneOrMany::Many(four.clone()) });
+    assert!(code == 4 && text.contains("`limit`"), "{text}");
+
+    // The same in pages: nothing is missing, nothing twice, each page fits.
+    let Ok(Response::GetDeltas { result: all }) = worker.ask(Request::GetDeltas { input: range(22) }) else { panic!() };
+    for (limit, encoding, pages) in [(5, "array", 37), (1_000, "array", 5), (1_000, "hex", 3)] {
+        let (mut input, mut got, mut count) = (serde_json::to_value(&four).unwrap(), Vec::new(), 0);
+        while !input.is_null() {
+            let request = serde_json::json!({"id": "1", "type": "GetDeltas", "input": input, "limit": limit,
+                "encoding": encoding});
+            let frame = worker.handle(request.to_string().as_bytes());
+            assert!(frame.len() <= enigma_protocol::limits::MAX_MESSAGE_BYTES);
+            let reply: serde_json::Value = serde_json::from_slice(&frame).unwrap();
+            let page: enigma_protocol::ipc::Deltas = serde_json::from_value(reply["result"].clone()).unwrap();
+            assert!(page.deltas.len() <= limit, "{reply}");
+            got.extend(page.deltas);
+            input = reply["result"]["next"].clone();
+            count += 1;
+        }
+        assert!(count <= pages, "{count} pages of {limit} in {encoding}");
+        let expected: Vec<_> = (0..8).flat_map(|_| all.deltas.clone()).collect();
+        assert!(got == expected);
+    }
+
+    let code = |options: &str| {
+        let frame = format!(r#"{{"id":"1","type":"GetContract","input":"{address}"{options}}}"#);
+        asked(&worker, serde_json::from_str(&frame).unwrap())["result"].clone()
+    };
+    let whole = code("");
+    let (mut bytes, mut offset) = (Vec::new(), Some(0));
+    while let Some(at) = offset {
+        let part = code(&format!(r#","offset":{at},"limit":1000,"encoding":"hex""#));
+        bytes.extend(hex::decode(part["bytecode"].as_str().unwrap()).unwrap());
+        offset = part["next"].as_u64();
+    }
+    assert_eq!(serde_json::json!(bytes), whole["bytecode"]);
+    assert!(whole.get("next").is_none());
+}
+
+#[test]
+fn lists_come_in_pages() {
+    let (mut network, _, worker) = network();
+    let mut contracts: Vec<_> = (0..5).map(|_| network.deployed(&worker, &contract(), b"x")).collect();
+    contracts.sort();
+    for (request, list) in [("GetAllAddrs", "addresses"), ("GetAllTips", "tips")] {
+        let whole = asked(&worker, serde_json::json!({"id": "1", "type": request, "encoding": "hex"}));
+        for limit in 1..7 {
+            let (mut got, mut after) = (Vec::new(), serde_json::json!("00".repeat(32)));
+            while !after.is_null() {
+                let request = serde_json::json!({"id": "1", "type": request, "limit": limit, "after": after,
+                    "encoding": "hex"});
+                let reply = asked(&worker, request);
+                got.extend(reply["result"][list].as_array().unwrap().clone());
+                after = reply["result"]["next"].clone();
+            }
+            assert_eq!(got, *whole["result"][list].as_array().unwrap(), "{request} {limit}");
+        }
+        assert_eq!(whole["result"][list].as_array().unwrap().len(), 5);
+    }
+    let zero = asked(&worker, serde_json::json!({"id": "1", "type": "GetAllAddrs", "limit": 0}));
+    assert_eq!(zero["code"], 3);
+}
+
+#[test]
+fn large_fields_are_hexadecimal_when_asked() {
+    let (mut network, _, worker) = network();
+    let sc = network.deployed(&worker, &contract(), b"x");
+    let set = network.call(&worker, sc, BOB, "set(bytes)", b"y");
+    let ask = |request: Request, encoding: Option<&str>| {
+        let mut frame = serde_json::to_value(RequestFrame::new("1", request)).unwrap();
+        if let Some(encoding) = encoding {
+            frame["encoding"] = encoding.into();
+        }
+        asked(&worker, frame)
+    };
+    let one_key = || OneOrMany::One(DeltaKey { address: Hex(sc), key: U64(0) });
+    let range = || OneOrMany::One(DeltaRange { address: Hex(sc), from: U64(0), to: U64(0) });
+    let requests: [(Request, &str); 6] = [
+        (Request::GetTip { input: one(sc) }, "/result/data"),
+        (Request::GetTips { input: one(sc) }, "/result/tips/0/data"),
+        (Request::GetDelta { input: one_key() }, "/result/delta"),
+        (Request::GetDeltas { input: range() }, "/result/deltas/0/data"),
+        (Request::GetContract { input: one(sc) }, "/result/bytecode"),
+        (set.request(), "/result/delta/data"),
+    ];
+    for (request, place) in requests {
+        let array = ask(request.clone(), None);
+        assert_eq!(ask(request.clone(), Some("array")), array);
+        let bytes: Vec<u8> = serde_json::from_value(array.pointer(place).unwrap().clone()).unwrap();
+        let text = ask(request.clone(), Some("hex"));
+        assert_eq!(text.pointer(place).unwrap(), &serde_json::json!(hex::encode(bytes)));
+        // Nothing else differs, and both are read.
+        let mut same = text.clone();
+        *same.pointer_mut(place).unwrap() = array.pointer(place).unwrap().clone();
+        assert_eq!(same, array);
+        let read = |value: serde_json::Value| serde_json::from_value::<ResponseFrame>(value).unwrap();
+        assert_eq!(read(text), read(array));
+        let wrong = ask(request, Some("base64"));
+        assert_eq!((&wrong["id"], &wrong["code"]), (&"1".into(), &3.into()));
+    }
 }
 
 #[test]
