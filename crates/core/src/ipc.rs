@@ -7,7 +7,8 @@
 //! The wire protocol is written here because what stands before the trusted code has to bound every allocation: a ZeroMQ
 //! library allocates what a frame header announces, which lets one header of 2^40 bytes end the process.
 //!
-//! Deliberately absent: what the messages mean. A handler is a function from one frame to one frame.
+//! Deliberately absent: what the messages mean. A [`Service`] makes one frame of one frame, and says beforehand whether that is a
+//! computation.
 
 pub mod endpoint;
 pub mod server;
@@ -25,6 +26,28 @@ mod code {
     pub const TOO_LARGE: u16 = 4;
     /// A defect of this program: the handler panicked.
     pub const INTERNAL: u16 = 5;
+}
+
+/// Where a request waits for its turn and runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    /// It executes a contract or changes what is stored: as many at a time as there are processors, and some that wait for the
+    /// disk.
+    Computations,
+    /// Everything else: never behind a computation.
+    Reads,
+}
+
+/// What answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// Where a request belongs; quick.
+    fn pool(&self, frame: &[u8]) -> Pool;
+
+    /// The reply to a request.
+    fn answer(&self, frame: &[u8]) -> Vec<u8>;
+
+    /// The reply to a request that did not get its turn.
+    fn busy(&self, frame: &[u8]) -> Vec<u8>;
 }
 
 /// The reply to a message that never reached the handler, or that the handler did not survive.

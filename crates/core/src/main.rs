@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use enigma_attestation::Role;
 use enigma_enclave::{KeyManager, Worker};
 use enigma_protocol::{Address, config::NetworkConfig, json::Hex0x};
-use ipc::endpoint::Endpoint;
+use ipc::{Pool, Service, endpoint::Endpoint};
 use serde_json::json;
 use std::{
     fs,
@@ -125,8 +125,25 @@ enum Mode {
     Hardware,
 }
 
-/// What serves one request.
-type Handler = Box<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>;
+/// A machine of either role.
+type Machine = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
+
+/// What serves requests.
+struct Handler(Box<Machine>);
+
+impl Service for Handler {
+    fn pool(&self, frame: &[u8]) -> Pool {
+        if enigma_enclave::is_computation(frame) { Pool::Computations } else { Pool::Reads }
+    }
+
+    fn answer(&self, frame: &[u8]) -> Vec<u8> {
+        (self.0)(frame)
+    }
+
+    fn busy(&self, frame: &[u8]) -> Vec<u8> {
+        enigma_enclave::busy(frame)
+    }
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -249,11 +266,11 @@ impl RoleName {
         Ok(match self {
             Self::Worker => {
                 let worker = Worker::open(tee, store, config)?;
-                (worker.signer(), Box::new(move |frame: &[u8]| worker.handle(frame)))
+                (worker.signer(), Handler(Box::new(move |frame: &[u8]| worker.handle(frame))))
             }
             Self::Km => {
                 let manager = KeyManager::open(tee, store, config)?;
-                (manager.signer(), Box::new(move |frame: &[u8]| manager.handle(frame)))
+                (manager.signer(), Handler(Box::new(move |frame: &[u8]| manager.handle(frame))))
             }
         })
     }

@@ -101,6 +101,8 @@ pub(crate) enum Refusal {
         enigma_protocol::limits::MAX_MESSAGE_BYTES
     )]
     ReplyTooLarge,
+    #[error("the core is busy and did not begin with this request; ask again")]
+    Busy,
     #[error("no input key for contract {sc} in epoch {epoch}: request it from the key managers")]
     NoInputKey { sc: ScAddress, epoch: u64 },
     #[error("no state key for contract {0}: request it from the key managers")]
@@ -162,6 +164,7 @@ impl Refusal {
             Self::Field(_) | Self::View(_) | Self::Workers(_) | Self::EpochOrder { .. } => 3,
             Self::TooLarge { .. } | Self::ReplyTooLarge => 4,
             Self::Defect => 5,
+            Self::Busy => 6,
             Self::NoInputKey { .. } | Self::NoStateKey(_) => 10,
             Self::OutOfOrder { .. } | Self::OtherRecord { .. } => 11,
             Self::Input(_) | Self::Mismatch(_) => 12,

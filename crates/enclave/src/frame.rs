@@ -214,6 +214,29 @@ fn encode(frame: &impl Serialize, encoding: Encoding) -> Vec<u8> {
     }
 }
 
+/// Whether a request executes a contract or changes what is stored, so that reads must not wait behind it.
+pub fn is_computation(bytes: &[u8]) -> bool {
+    header(bytes).is_ok_and(|header| {
+        matches!(
+            header.request_type.as_str(),
+            "DeploySecretContract"
+                | "ComputeTask"
+                | "Query"
+                | "UpdateNewContract"
+                | "UpdateNewContractOnDeployment"
+                | "RemoveContract"
+                | "UpdateDeltas"
+                | "RemoveDeltas"
+                | "AdvanceQueue"
+        )
+    })
+}
+
+/// The reply to a request that waited too long for its turn.
+pub fn busy(bytes: &[u8]) -> Vec<u8> {
+    answer(bytes, |_| -> Result<Answer, _> { Err(Refusal::Busy) })
+}
+
 /// A type that neither machine answers: known and not part of this version, or not known at all.
 pub(crate) fn unanswered(request_type: &str) -> Refusal {
     let name = shorten(request_type.into(), MAX_ID_BYTES);

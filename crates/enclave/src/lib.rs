@@ -33,6 +33,7 @@ mod tee;
 mod worker;
 
 pub use error::{InvalidAnswer, OpenError};
+pub use frame::{busy, is_computation};
 pub use identity::{Identity, identity};
 pub use key_manager::KeyManager;
 pub use store::{KeyValue, Store, StoreError, Write};

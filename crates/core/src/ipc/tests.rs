@@ -1,6 +1,6 @@
 //! The server against real ZeroMQ sockets and against bytes that no ZeroMQ socket would send.
 
-use super::{endpoint::Endpoint, server::serve};
+use super::{Pool, Service, endpoint::Endpoint, server::serve};
 use enigma_protocol::{ipc::Failure, limits::MAX_MESSAGE_BYTES};
 use std::{future, time::Duration};
 use tokio::{
@@ -10,20 +10,34 @@ use tokio::{
 };
 use zeromq::{DealerSocket, ReqSocket, Socket, SocketRecv, SocketSend, ZmqMessage};
 
-/// Answers `panic` by panicking, `wait` after a while, and everything else by itself in capitals.
-fn shout(body: &[u8]) -> Vec<u8> {
-    match body {
-        b"panic" => panic!("asked for"),
-        b"wait" => std::thread::sleep(Duration::from_millis(300)),
-        _ => {}
+/// Answers `panic` by panicking, `wait` after a while, `work` after a long while, and everything else by itself in capitals. What
+/// begins with `w` is a computation.
+struct Shout;
+
+impl Service for Shout {
+    fn pool(&self, frame: &[u8]) -> Pool {
+        if frame.first() == Some(&b'w') { Pool::Computations } else { Pool::Reads }
     }
-    body.to_ascii_uppercase()
+
+    fn answer(&self, body: &[u8]) -> Vec<u8> {
+        match body {
+            b"panic" => panic!("asked for"),
+            b"wait" => std::thread::sleep(Duration::from_millis(300)),
+            b"work" => std::thread::sleep(Duration::from_secs(4)),
+            _ => {}
+        }
+        body.to_ascii_uppercase()
+    }
+
+    fn busy(&self, body: &[u8]) -> Vec<u8> {
+        [b"busy: ", body].concat()
+    }
 }
 
 async fn start(endpoint: &str) -> String {
     let listener = endpoint.parse::<Endpoint>().unwrap().bind().await.unwrap();
     let bound = listener.endpoint.to_string();
-    tokio::spawn(serve(listener, shout, future::pending()));
+    tokio::spawn(serve(listener, Shout, future::pending()));
     bound
 }
 
@@ -169,4 +183,39 @@ async fn a_peer_that_never_reads_does_not_hold_up_others() {
         assert!(sent < 200, "the server reads on without an end");
     }
     check_alive(&endpoint).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_is_answered_while_computations_fill_their_room() {
+    let endpoint = start("tcp://127.0.0.1:0").await;
+    let mut dealer = DealerSocket::new();
+    dealer.connect(&endpoint).await.unwrap();
+    let computations = 200;
+    let send = async |dealer: &mut DealerSocket, body: &'static str| {
+        let mut message = ZmqMessage::from(body);
+        message.push_front("".into());
+        dealer.send(message).await.unwrap();
+    };
+    for _ in 0..computations {
+        send(&mut dealer, "work").await;
+    }
+    // Behind them on the same connection, and on others.
+    send(&mut dealer, "read").await;
+    for _ in 0..100 {
+        let started = std::time::Instant::now();
+        check_alive(&endpoint).await;
+        assert!(started.elapsed() < Duration::from_secs(1), "a read waited {:?}", started.elapsed());
+    }
+    let mut receive = async || timeout(Duration::from_secs(20), dealer.recv()).await.unwrap().unwrap().into_vec();
+    assert_eq!(receive().await[1], "READ");
+    // Those that get no turn are told so, in time; none is lost.
+    let (mut done, mut busy) = (0, 0);
+    for _ in 0..computations {
+        match &*receive().await[1] {
+            b"WORK" => done += 1,
+            b"busy: work" => busy += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(done > 0 && busy > 0 && done + busy == computations, "{done} {busy}");
 }
