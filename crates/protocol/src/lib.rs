@@ -34,6 +34,7 @@ pub mod json;
 pub mod limits;
 pub mod padding;
 pub mod primitives;
+pub mod query;
 pub mod receipt;
 pub mod record;
 pub mod rpc;

@@ -22,6 +22,8 @@ pub enum Purpose {
     PttResponse,
     /// Registration parameters.
     Registration,
+    /// The answer to a query.
+    QueryAnswer,
 }
 
 impl Purpose {
@@ -31,6 +33,7 @@ impl Purpose {
             Self::PttRequest => "enigma/ptt-request/1",
             Self::PttResponse => "enigma/ptt-response/1",
             Self::Registration => "enigma/registration/1",
+            Self::QueryAnswer => "enigma/query-answer/1",
         }
     }
 
