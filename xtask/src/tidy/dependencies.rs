@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("enigma-node", &["enigma-protocol"]),
     ("enigma-client", &["enigma-attestation", "enigma-protocol"]),
     ("enigma-core", &["enigma-enclave", "enigma-attestation", "enigma-protocol"]),
-    ("enigma-cli", &["enigma-node", "enigma-client", "enigma-protocol"]),
+    ("enigma-cli", &["enigma-node", "enigma-client", "enigma-runtime", "enigma-protocol"]),
     ("enigma-sdk", &["enigma-sdk-macros"]),
     ("enigma-sdk-macros", &[]),
     ("xtask", &[]),

@@ -5,6 +5,7 @@
 
 mod account;
 mod bench;
+mod contract;
 mod demo;
 mod devnet;
 mod guard;
@@ -26,6 +27,9 @@ pub enum Command {
     Devnet(devnet::DevnetArgs),
     /// Play the millionaires' problem on a devnet and show who saw what.
     Demo(demo::DemoArgs),
+    /// Write, build, check, test and inspect secret contracts.
+    #[command(subcommand)]
+    Contract(contract::Command),
     /// Deploy a secret contract.
     Deploy(task::Deploy),
     /// Call a secret contract.
@@ -65,6 +69,7 @@ impl Command {
         match self {
             Self::Devnet(command) => command.run().await,
             Self::Demo(command) => command.run().await,
+            Self::Contract(command) => command.run(),
             Self::Deploy(command) => command.run().await,
             Self::Call(command) => command.run().await,
             Self::Task(command) => command.run().await,

@@ -1,0 +1,45 @@
+//! `enigma contract`: write, build, check, test and inspect secret contracts.
+//!
+//! These commands need neither a network nor a devnet. They call the cargo and rustc of the machine, and look at compiled code
+//! with the very runtime that enclaves execute it with. Deploying and calling are `enigma deploy` and `enigma call`.
+
+mod build;
+mod check;
+mod code;
+mod inspect;
+mod new;
+mod package;
+mod test;
+
+use clap::Subcommand;
+
+/// Commands on the source and the code of a secret contract.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Begin a secret contract: a package that builds, with tests.
+    New(new::New),
+    /// Compile secret contracts for the network.
+    Build(build::Build),
+    /// Say whether the network would take a contract, and what to change if not.
+    Check(check::Check),
+    /// Run the tests of a contract, natively and in the real runtime.
+    Test(test::Test),
+    /// Show functions, gas, sizes, hashes and limits of a contract.
+    Inspect(inspect::Inspect),
+}
+
+impl Command {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What happened, why, and what to do next.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::New(command) => command.run(),
+            Self::Build(command) => command.run(),
+            Self::Check(command) => command.run(),
+            Self::Test(command) => command.run(),
+            Self::Inspect(command) => command.run(),
+        }
+    }
+}
