@@ -3,16 +3,15 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, Result, ReturnType, Type};
+use syn::{Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Meta, Pat, Path, Result, ReturnType, Token, Type};
 
 /// The SDK decodes argument tuples up to this length.
 const MAX_ARGUMENTS: usize = 12;
 
 pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    if !attribute.is_empty() {
-        return Err(Error::new_spanned(attribute, "write `#[enigma_sdk::contract]`: it takes no options"));
-    }
+    let events = events(attribute)?;
     let span = item.span();
     let mut block: ItemImpl = syn::parse2(item).map_err(|error| match error.to_string().as_str() {
         "expected `impl`" => {
@@ -54,20 +53,52 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
     if functions.is_empty() {
         return Err(Error::new_spanned(
             &block.self_ty,
-            "write `#[call]` on the functions that can be called: this contract has none",
+            "write `#[call]` on the functions that tasks can call, `#[query]` on those that queries can: this contract has none",
         ));
     }
-    Ok(generate(&block, &functions))
+    if let Some((first, second)) = same_name(&functions) {
+        let message =
+            format!("write another name: `{first}` is called already, and callers choose a function by its name");
+        return Err(Error::new(second.span(), message));
+    }
+    Ok(generate(&block, &functions, &events))
+}
+
+/// The events in `#[enigma_sdk::contract(events(A, B))]`.
+fn events(attribute: TokenStream) -> Result<Vec<Path>> {
+    if attribute.is_empty() {
+        return Ok(Vec::new());
+    }
+    let advice = "write `#[enigma_sdk::contract]`, or `#[enigma_sdk::contract(events(Transfer, …))]` with the events that the contract emits";
+    let wrong = |_| Error::new_spanned(&attribute, advice);
+    let list: syn::MetaList = syn::parse2(attribute.clone()).map_err(wrong)?;
+    if !list.path.is_ident("events") {
+        return Err(Error::new_spanned(&list, advice));
+    }
+    let events = list.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated).map_err(wrong)?;
+    Ok(events.into_iter().collect())
+}
+
+/// Two functions that the same name would call. The compiler finds those that have the same name in Rust.
+fn same_name(functions: &[Function]) -> Option<(String, &Ident)> {
+    functions.iter().enumerate().find_map(|(i, function)| {
+        let name = function.name();
+        let is_same = functions.iter().take(i).any(|before| before.name() == name && before.ident != function.ident);
+        is_same.then_some((name, &function.ident))
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Constructor,
     Call,
+    Query,
+    CallAndQuery,
 }
 
 struct Function {
     role: Role,
+    payable: bool,
     ident: Ident,
     changes_state: bool,
     arguments: Vec<(Ident, Type)>,
@@ -78,20 +109,33 @@ impl Function {
     /// Takes the marks off a function; `None` if it has none and is internal.
     fn parse(function: &mut ImplItemFn) -> Result<Option<Function>> {
         let mut role = None;
+        let mut payable = false;
         let mut error = None;
         function.attrs.retain(|attribute| {
             let found = match attribute.path().get_ident() {
                 Some(ident) if ident == "constructor" => Role::Constructor,
                 Some(ident) if ident == "call" => Role::Call,
+                Some(ident) if ident == "query" => Role::Query,
                 _ => return true,
             };
-            if !matches!(attribute.meta, syn::Meta::Path(_)) {
-                error =
-                    Some(Error::new_spanned(attribute, "write `#[call]` or `#[constructor]`: they take no options"));
+            match &attribute.meta {
+                Meta::Path(_) => {}
+                Meta::List(list) if found != Role::Query && list.tokens.to_string() == "payable" => payable = true,
+                _ => {
+                    let message = "write `#[call]`, `#[query]` or `#[constructor]`; `#[call(payable)]` or `#[constructor(payable)]` \
+                        if it takes value";
+                    error = Some(Error::new_spanned(attribute, message));
+                }
             }
-            if role.replace(found).is_some() {
-                error = Some(Error::new_spanned(attribute, "write either `#[call]` or `#[constructor]`, once"));
-            }
+            role = match (role, found) {
+                (None, found) => Some(found),
+                (Some(Role::Call), Role::Query) | (Some(Role::Query), Role::Call) => Some(Role::CallAndQuery),
+                (Some(before), _) => {
+                    let message = "write one of `#[call]`, `#[query]` and `#[constructor]`, or `#[call]` and `#[query]`";
+                    error = Some(Error::new_spanned(attribute, message));
+                    Some(before)
+                }
+            };
             false
         });
         if let Some(error) = error {
@@ -130,6 +174,15 @@ impl Function {
         if role == Role::Constructor && !changes_state {
             return Err(Error::new_spanned(signature.receiver(), "write `&mut self`: a constructor sets up the state"));
         }
+        if matches!(role, Role::Query | Role::CallAndQuery) && changes_state {
+            return Err(Error::new_spanned(signature.receiver(), "write `&self`: a query can change nothing"));
+        }
+        if payable && !changes_state {
+            return Err(Error::new_spanned(
+                signature.receiver(),
+                "write `&mut self`: a function that takes value has to remember it",
+            ));
+        }
 
         let mut arguments = Vec::new();
         for argument in &signature.inputs {
@@ -156,14 +209,33 @@ impl Function {
                 (**ty).clone()
             }
         };
-        Ok(Some(Function { role, ident: signature.ident.clone(), changes_state, arguments, output }))
+        Ok(Some(Function { role, payable, ident: signature.ident.clone(), changes_state, arguments, output }))
+    }
+
+    /// The name by which it is called.
+    fn name(&self) -> String {
+        match self.role {
+            Role::Constructor => "construct".to_owned(),
+            Role::Call | Role::Query | Role::CallAndQuery => self.ident.unraw().to_string(),
+        }
+    }
+
+    fn entries(&self) -> TokenStream {
+        match self.role {
+            Role::Constructor => quote! { ::enigma_sdk::Entry::Deploy },
+            Role::Call => quote! { ::enigma_sdk::Entry::Call },
+            Role::Query => quote! { ::enigma_sdk::Entry::Query },
+            Role::CallAndQuery => quote! { ::enigma_sdk::Entry::Call, ::enigma_sdk::Entry::Query },
+        }
     }
 
     fn describe(&self) -> TokenStream {
-        let (kind, name) = match self.role {
-            Role::Constructor => (quote! { Constructor }, "construct".to_owned()),
-            Role::Call if self.changes_state => (quote! { Call }, self.ident.unraw().to_string()),
-            Role::Call => (quote! { View }, self.ident.unraw().to_string()),
+        let name = self.name();
+        let entries = self.entries();
+        let mutability = match (self.changes_state, self.payable) {
+            (false, _) => quote! { View },
+            (true, false) => quote! { Nonpayable },
+            (true, true) => quote! { Payable },
         };
         let inputs = self.arguments.iter().map(|(name, ty)| {
             let name = name.unraw().to_string();
@@ -174,10 +246,41 @@ impl Function {
         let outputs = quote_spanned! { output.span() => <#output as ::enigma_sdk::abi::Returns>::OUTPUTS };
         quote! {
             ::enigma_sdk::describe::Function {
-                kind: ::enigma_sdk::describe::Kind::#kind,
-                name: #name,
-                inputs: &[#(#inputs),*],
+                entries: &[#entries],
+                mutability: ::enigma_sdk::describe::Mutability::#mutability,
+                signature: ::enigma_sdk::describe::Signature { name: #name, inputs: &[#(#inputs),*] },
                 outputs: #outputs,
+                errors: <#output as ::enigma_sdk::abi::Returns>::ERRORS,
+            }
+        }
+    }
+
+    /// The function as one of a handle, for tests.
+    fn typed(&self, contract: &Type, index: usize) -> TokenStream {
+        let name = &self.ident;
+        let text = format!("Calls `{name}`.");
+        let constructs = self.role == Role::Constructor;
+        let types = self.arguments.iter().map(|(_, ty)| ty);
+        let names = (0..self.arguments.len())
+            .map(|i| Ident::new(&format!("argument_{i}"), Span::mixed_site()))
+            .collect::<Vec<_>>();
+        let output = &self.output;
+        quote! {
+            #[doc = #text]
+            #[track_caller]
+            pub fn #name(
+                self,
+                #(#names: #types),*
+            ) -> ::core::result::Result<<#output as ::enigma_sdk::abi::Returns>::Success, ::enigma_sdk::testing::Failure> {
+                const FUNCTION: &::enigma_sdk::describe::Signature = &<#contract as ::enigma_sdk::Contract>::FUNCTIONS[#index].signature;
+                const SIGNATURE: [u8; ::enigma_sdk::describe::signature_length(FUNCTION)] = ::enigma_sdk::describe::signature(FUNCTION);
+                let mut arguments = ::enigma_sdk::macro_support::Vec::new();
+                ::enigma_sdk::macro_support::Sequence::encode(
+                    &mut arguments,
+                    |sequence, out| { #(sequence.head(&#names, out);)* },
+                    |sequence, out| { #(sequence.tail(&#names, out);)* },
+                );
+                self.0.send(#constructs, ::enigma_sdk::describe::as_str(&SIGNATURE), &arguments)
             }
         }
     }
@@ -186,9 +289,14 @@ impl Function {
     fn dispatch(&self, contract: &Type, index: usize) -> TokenStream {
         let function = &self.ident;
         let entry = match self.role {
-            Role::Constructor => quote! { Deploy },
-            Role::Call => quote! { Call },
+            Role::Constructor => quote! { ::enigma_sdk::Entry::Deploy },
+            Role::Call => quote! { ::enigma_sdk::Entry::Call },
+            Role::Query => quote! { ::enigma_sdk::Entry::Query },
+            Role::CallAndQuery => quote! { ::enigma_sdk::Entry::Call | ::enigma_sdk::Entry::Query },
         };
+        // A query comes without value.
+        let refuse_value = (!self.payable && self.role != Role::Query)
+            .then(|| quote! { ::enigma_sdk::macro_support::refuse_value(); });
         let types = self.arguments.iter().map(|(_, ty)| ty);
         let names = (0..self.arguments.len())
             .map(|i| Ident::new(&format!("argument_{i}"), Span::mixed_site()))
@@ -197,12 +305,14 @@ impl Function {
         let result = quote_spanned! { output.span() => <#output as ::enigma_sdk::abi::Returns>::into_output(result) };
         quote! {
             {
-                const FUNCTION: &::enigma_sdk::describe::Function = &<#contract as ::enigma_sdk::Contract>::FUNCTIONS[#index];
+                const FUNCTION: &::enigma_sdk::describe::Signature = &<#contract as ::enigma_sdk::Contract>::FUNCTIONS[#index].signature;
                 const SIGNATURE: [u8; ::enigma_sdk::describe::signature_length(FUNCTION)] = ::enigma_sdk::describe::signature(FUNCTION);
-                if entry == ::enigma_sdk::Entry::#entry && signature == &SIGNATURE[..] {
+                if ::core::matches!(entry, #entry) && signature == &SIGNATURE[..] {
+                    #refuse_value
                     let (#(#names,)*) = ::enigma_sdk::abi::decode::<(#(#types,)*)>(arguments)?;
+                    // Nothing in it needs to be dropped: the call ends here.
                     #[allow(unused_mut)]
-                    let mut contract = <#contract as ::core::default::Default>::default();
+                    let mut contract = ::enigma_sdk::macro_support::ManuallyDrop::new(<#contract as ::core::default::Default>::default());
                     #[allow(clippy::let_unit_value)]
                     let result = <#contract>::#function(&mut contract, #(#names),*);
                     return ::core::result::Result::Ok(#result?);
@@ -258,14 +368,37 @@ fn supported(ty: &Type) -> Result<()> {
     }
 }
 
-fn generate(block: &ItemImpl, functions: &[Function]) -> TokenStream {
+fn generate(block: &ItemImpl, functions: &[Function], events: &[Path]) -> TokenStream {
     let contract = &*block.self_ty;
+    let listed = events.iter().map(|event| quote! { <#event as ::enigma_sdk::Event>::SIGNATURE });
+    let emits =
+        events.iter().map(|event| quote_spanned! { event.span() => impl ::enigma_sdk::Emits<#event> for #contract {} });
+    let has_queries = functions.iter().any(|function| matches!(function.role, Role::Query | Role::CallAndQuery));
+    let query = has_queries.then(|| {
+        quote! {
+            #[unsafe(export_name = "query")]
+            extern "C" fn query() {
+                ::enigma_sdk::macro_support::serve::<#contract>(::enigma_sdk::Entry::Query);
+            }
+        }
+    });
     let descriptions = functions.iter().map(Function::describe);
     let has_constructor = functions.first().is_some_and(|function| function.role == Role::Constructor);
     let dispatches = functions.iter().enumerate().map(|(index, function)| function.dispatch(contract, index));
+    let typed = functions.iter().enumerate().map(|(index, function)| function.typed(contract, index));
+    let typed_constructor = (!has_constructor).then(|| {
+        quote! {
+            /// Deploys the contract.
+            #[track_caller]
+            pub fn construct(self) -> ::core::result::Result<(), ::enigma_sdk::testing::Failure> {
+                self.0.send(true, "construct()", &[])
+            }
+        }
+    });
     let no_constructor = (!has_constructor).then(|| {
         quote! {
             if entry == ::enigma_sdk::Entry::Deploy && signature == b"construct()" {
+                ::enigma_sdk::macro_support::refuse_value();
                 return ::core::result::Result::Ok(::enigma_sdk::macro_support::Vec::new());
             }
         }
@@ -273,12 +406,19 @@ fn generate(block: &ItemImpl, functions: &[Function]) -> TokenStream {
     quote! {
         #block
 
+        #(#emits)*
+
         impl ::enigma_sdk::Contract for #contract {
             const FUNCTIONS: &'static [::enigma_sdk::describe::Function] = &[#(#descriptions),*];
 
+            const EVENTS: &'static [::enigma_sdk::describe::Signature] = &[#(#listed),*];
+
             const ABI_JSON: &'static str = {
-                const FUNCTIONS: &[::enigma_sdk::describe::Function] = <#contract as ::enigma_sdk::Contract>::FUNCTIONS;
-                const JSON: [u8; ::enigma_sdk::describe::json_length(FUNCTIONS)] = ::enigma_sdk::describe::json(FUNCTIONS);
+                const INTERFACE: &::enigma_sdk::describe::Interface = &::enigma_sdk::describe::Interface {
+                    functions: <#contract as ::enigma_sdk::Contract>::FUNCTIONS,
+                    events: <#contract as ::enigma_sdk::Contract>::EVENTS,
+                };
+                const JSON: [u8; ::enigma_sdk::describe::json_length(INTERFACE)] = ::enigma_sdk::describe::json(INTERFACE);
                 ::enigma_sdk::describe::as_str(&JSON)
             };
 
@@ -293,6 +433,28 @@ fn generate(block: &ItemImpl, functions: &[Function]) -> TokenStream {
             }
         }
 
+        #[cfg(not(target_arch = "wasm32"))]
+        #[allow(dead_code, missing_docs, private_interfaces, unreachable_pub, clippy::too_many_arguments, clippy::type_complexity)]
+        const _: () = {
+            #[derive(Debug)]
+            pub struct Calls<'a>(::enigma_sdk::testing::Handle<'a, #contract>);
+
+            impl<'a> ::core::convert::From<::enigma_sdk::testing::Handle<'a, #contract>> for Calls<'a> {
+                fn from(handle: ::enigma_sdk::testing::Handle<'a, #contract>) -> Self {
+                    Calls(handle)
+                }
+            }
+
+            impl ::enigma_sdk::testing::Typed for #contract {
+                type Calls<'a> = Calls<'a>;
+            }
+
+            impl Calls<'_> {
+                #typed_constructor
+                #(#typed)*
+            }
+        };
+
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             #[unsafe(export_name = "deploy")]
@@ -304,6 +466,8 @@ fn generate(block: &ItemImpl, functions: &[Function]) -> TokenStream {
             extern "C" fn call() {
                 ::enigma_sdk::macro_support::serve::<#contract>(::enigma_sdk::Entry::Call);
             }
+
+            #query
 
             #[unsafe(export_name = "enigma_abi_1")]
             extern "C" fn version() {}
@@ -339,7 +503,7 @@ mod tests {
         check(quote! { impl<T> A<T> {} }, "write a contract without generics or lifetimes");
         check(
             quote! { impl A { fn f(&self) {} } },
-            "write `#[call]` on the functions that can be called: this contract has none",
+            "write `#[call]` on the functions that tasks can call, `#[query]` on those that queries can: this contract has none",
         );
         check(
             quote! { impl A { #[constructor] fn f(&mut self) {} #[constructor] fn g(&mut self) {} } },
@@ -351,12 +515,32 @@ mod tests {
         );
         check(
             quote! { impl A { #[call] #[constructor] fn f(&mut self) {} } },
-            "write either `#[call]` or `#[constructor]`, once",
+            "write one of `#[call]`, `#[query]` and `#[constructor]`, or `#[call]` and `#[query]`",
         );
+        let options = "write `#[call]`, `#[query]` or `#[constructor]`; `#[call(payable)]` or `#[constructor(payable)]` \
+            if it takes value";
+        check(quote! { impl A { #[call(view)] fn f(&self) {} } }, options);
+        check(quote! { impl A { #[query(payable)] fn f(&self) {} } }, options);
         check(
-            quote! { impl A { #[call(view)] fn f(&self) {} } },
-            "write `#[call]` or `#[constructor]`: they take no options",
+            quote! { impl A { #[call(payable)] fn f(&self) {} } },
+            "write `&mut self`: a function that takes value has to remember it",
         );
+        check(quote! { impl A { #[query] fn f(&mut self) {} } }, "write `&self`: a query can change nothing");
+        check(
+            quote! { impl A { #[constructor] fn new(&mut self) {} #[call] fn construct(&mut self) {} } },
+            "write another name: `construct` is called already, and callers choose a function by its name",
+        );
+    }
+
+    #[test]
+    fn only_events_are_an_option() {
+        for attribute in [quote! { view }, quote! { events }, quote! { errors(A) }, quote! { events(1) }] {
+            assert_eq!(
+                expand(attribute, quote! { impl A {} }).unwrap_err().to_string(),
+                "write `#[enigma_sdk::contract]`, or `#[enigma_sdk::contract(events(Transfer, …))]` with the events that the \
+                    contract emits"
+            );
+        }
     }
 
     #[test]

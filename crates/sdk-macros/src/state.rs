@@ -28,25 +28,36 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
     };
 
     let name = &state.ident;
-    let body = match &state.fields {
+    let body = |place: fn(&str) -> TokenStream| match &state.fields {
         Fields::Unit => quote! { #name },
         _ => {
             let fields = fields.iter().map(|field| {
                 let (ident, ty) = (&field.ident, &field.ty);
                 let key = ident.as_ref().map(|ident| ident.unraw().to_string()).unwrap_or_default();
-                let value = quote_spanned! { ty.span() => <#ty as ::enigma_sdk::Field>::at(#key) };
+                let place = place(&key);
+                let value = quote_spanned! { ty.span() => <#ty as ::enigma_sdk::Field>::from_place(#place) };
                 quote! { #ident: #value }
             });
             quote! { #name { #(#fields),* } }
         }
     };
+    let outer = body(|name| quote! { ::enigma_sdk::Place::of(#name) });
+    let nested = body(|name| quote! { place.field(#name) });
     Ok(quote! {
         #state
 
         /// The contract's state as it is stored.
         impl ::core::default::Default for #name {
             fn default() -> Self {
-                #body
+                #outer
+            }
+        }
+
+        /// So that a map or a list can hold such structs.
+        impl ::enigma_sdk::Field for #name {
+            #[allow(unused_variables)]
+            fn from_place(place: ::enigma_sdk::Place) -> Self {
+                #nested
             }
         }
     })

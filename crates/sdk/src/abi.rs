@@ -5,9 +5,11 @@
 //! the input can hold, and reads each byte of the input at most once, so that nested arrays which all point at the same
 //! place cannot blow up.
 
-use crate::describe::Type;
-use crate::{Address, Bytes, FixedBytes, U256};
-use alloc::string::{String, ToString};
+use crate::contract::Failure;
+use crate::describe::{Signature, Type};
+use crate::error::Failing;
+use crate::{Address, Bytes, FixedBytes, I256, Int, U256, Uint};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -15,7 +17,7 @@ use core::fmt;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no Solidity type",
     label = "not a type of the Solidity ABI",
-    note = "write one of: bool, u8 to u128, i8 to i128, U256, Address, String, Bytes, FixedBytes<N>, Bytes32, Vec<T>, [T; N], or a tuple of these"
+    note = "write one of: bool, u8 to u128, i8 to i128, U256, I256, Uint<N>, Int<N>, Address, String, Bytes, FixedBytes<N>, Bytes32, Vec<T>, [T; N], a tuple of these, or a struct of these with `#[enigma_sdk::data]`"
 )]
 pub trait Abi: Sized {
     /// Its Solidity type.
@@ -43,6 +45,14 @@ pub trait Abi: Sized {
     fn encode_outputs(&self, out: &mut Vec<u8>) {
         Sequence::encode(out, |sequence, out| sequence.head(self, out), |sequence, out| sequence.tail(self, out));
     }
+
+    /// Reads what [`encode_outputs`](Abi::encode_outputs) wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not the results of a function that returns this type.
+    fn decode_outputs(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        decoder.next(0, &mut 0)
+    }
 }
 
 /// Encodes values as the arguments or results of a function: `encode(&(a, b))`.
@@ -57,8 +67,36 @@ pub fn encode<T: Abi>(values: &T) -> Vec<u8> {
 /// # Errors
 /// If the bytes are not an encoding of these types; the error tells which argument is wrong.
 pub fn decode<T: Arguments>(input: &[u8]) -> Result<T, ArgumentError> {
-    let mut decoder = Decoder { input, unread: input.len() };
-    T::decode_arguments(&mut decoder)
+    T::decode_arguments(&mut Decoder::new(input))
+}
+
+/// Decodes what a function returned: `decode_outputs::<U256>(bytes)`, and a tuple for several results.
+///
+/// # Errors
+/// If the bytes are not the results of such a function.
+pub fn decode_outputs<T: Outputs>(output: &[u8]) -> Result<T, DecodeError> {
+    T::from_outputs(&mut Decoder::new(output))
+}
+
+/// What the caller of a function gets when it succeeds: nothing, a type of the Solidity ABI, or a tuple for several results.
+pub trait Outputs: Sized {
+    /// Reads the results.
+    ///
+    /// # Errors
+    /// If the bytes are not the results of such a function.
+    fn from_outputs(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError>;
+}
+
+impl Outputs for () {
+    fn from_outputs(_: &mut Decoder<'_>) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+impl<T: Abi> Outputs for T {
+    fn from_outputs(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        T::decode_outputs(decoder)
+    }
 }
 
 /// Why bytes could not be decoded.
@@ -128,42 +166,57 @@ impl Arguments for () {
 #[diagnostic::on_unimplemented(
     message = "a contract cannot return `{Self}`",
     label = "not a type of the Solidity ABI",
-    note = "return nothing, a type of the Solidity ABI (bool, u8 to u128, U256, Address, String, Bytes, Vec<T>, a tuple, …), or `Result<T, E>` of one, where `E` can be displayed"
+    note = "return nothing, a type of the Solidity ABI (bool, u8 to u128, U256, Address, String, Bytes, Vec<T>, a tuple, a struct with `#[enigma_sdk::data]`, …), or `Result<T, E>` of one, where `E` is `String`, `&'static str` or a type with `#[enigma_sdk::error]`"
 )]
 pub trait Returns {
+    /// What the caller gets when the function succeeds.
+    type Success: Outputs;
+
     /// The types in the function's list of results.
     const OUTPUTS: &'static [Type];
 
-    /// The encoded results, or the text of the failure.
+    /// The errors with which the function can fail.
+    const ERRORS: &'static [Signature];
+
+    /// The encoded results, or why there are none.
     ///
     /// # Errors
     /// If the function returned an error.
-    fn into_output(self) -> Result<Vec<u8>, String>;
+    fn into_output(self) -> Result<Vec<u8>, Failure>;
 }
 
 impl Returns for () {
-    const OUTPUTS: &'static [Type] = &[];
+    type Success = ();
 
-    fn into_output(self) -> Result<Vec<u8>, String> {
+    const OUTPUTS: &'static [Type] = &[];
+    const ERRORS: &'static [Signature] = &[];
+
+    fn into_output(self) -> Result<Vec<u8>, Failure> {
         Ok(Vec::new())
     }
 }
 
 impl<T: Abi> Returns for T {
-    const OUTPUTS: &'static [Type] = <T as Abi>::OUTPUTS;
+    type Success = T;
 
-    fn into_output(self) -> Result<Vec<u8>, String> {
+    const OUTPUTS: &'static [Type] = <T as Abi>::OUTPUTS;
+    const ERRORS: &'static [Signature] = &[];
+
+    fn into_output(self) -> Result<Vec<u8>, Failure> {
         Ok(encode(&self))
     }
 }
 
-impl<T: Returns, E: fmt::Display> Returns for Result<T, E> {
-    const OUTPUTS: &'static [Type] = T::OUTPUTS;
+impl<T: Returns, E: Failing> Returns for Result<T, E> {
+    type Success = T::Success;
 
-    fn into_output(self) -> Result<Vec<u8>, String> {
+    const OUTPUTS: &'static [Type] = T::OUTPUTS;
+    const ERRORS: &'static [Signature] = E::ERRORS;
+
+    fn into_output(self) -> Result<Vec<u8>, Failure> {
         match self {
             Ok(value) => value.into_output(),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into_failure()),
         }
     }
 }
@@ -176,6 +229,11 @@ pub struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    /// Nothing of the input is read yet.
+    pub(crate) fn new(input: &'a [u8]) -> Self {
+        Decoder { input, unread: input.len() }
+    }
+
     fn take(&mut self, at: usize, length: usize) -> Result<&'a [u8], DecodeError> {
         let bytes = self.input.get(at..).and_then(|rest| rest.get(..length)).ok_or(DecodeError::TooShort)?;
         self.unread = self.unread.checked_sub(length).ok_or(DecodeError::ReadTwice)?;
@@ -202,8 +260,12 @@ impl<'a> Decoder<'a> {
         Ok(size)
     }
 
-    /// The next value of a sequence that began at `base`.
-    fn next<T: Abi>(&mut self, base: usize, cursor: &mut usize) -> Result<T, DecodeError> {
+    /// The next value of a sequence that began at `base`; for the macros' output.
+    ///
+    /// # Errors
+    /// If the bytes are not an encoding of this type.
+    #[doc(hidden)]
+    pub fn next<T: Abi>(&mut self, base: usize, cursor: &mut usize) -> Result<T, DecodeError> {
         let at = *cursor;
         *cursor = at.saturating_add(T::HEAD_SIZE);
         if T::DYNAMIC {
@@ -220,14 +282,17 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Writes a sequence: first all heads, then the tails that they point at.
-struct Sequence {
+/// Writes a sequence: first all heads, then the tails that they point at. For the macros' output.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Sequence {
     base: usize,
     cursor: usize,
 }
 
 impl Sequence {
-    fn encode(
+    /// Heads, then tails.
+    pub fn encode(
         out: &mut Vec<u8>,
         heads: impl FnOnce(&mut Sequence, &mut Vec<u8>),
         tails: impl FnOnce(&mut Sequence, &mut Vec<u8>),
@@ -237,7 +302,8 @@ impl Sequence {
         tails(&mut sequence, out);
     }
 
-    fn head<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
+    /// A value in the first part, or room for where it will be.
+    pub fn head<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
         if T::DYNAMIC {
             out.extend_from_slice(&[0; 32]);
         } else {
@@ -245,7 +311,8 @@ impl Sequence {
         }
     }
 
-    fn tail<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
+    /// A value in the second part, if that is where it belongs.
+    pub fn tail<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
         let head = self.cursor;
         self.cursor += T::HEAD_SIZE;
         if T::DYNAMIC {
@@ -269,9 +336,9 @@ fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 macro_rules! integer {
-    ($($type:ty, $name:literal, $padding:expr;)*) => { $(
+    ($($type:ty, $solidity:expr, $padding:expr;)*) => { $(
         impl Abi for $type {
-            const TYPE: Type = Type::Named($name);
+            const TYPE: Type = $solidity;
 
             fn encode(&self, out: &mut Vec<u8>) {
                 let bytes = self.to_be_bytes();
@@ -297,20 +364,20 @@ macro_rules! integer {
 }
 
 integer! {
-    u8, "uint8", |_| 0;
-    u16, "uint16", |_| 0;
-    u32, "uint32", |_| 0;
-    u64, "uint64", |_| 0;
-    u128, "uint128", |_| 0;
-    i8, "int8", |number| if number < 0 { 0xff } else { 0 };
-    i16, "int16", |number| if number < 0 { 0xff } else { 0 };
-    i32, "int32", |number| if number < 0 { 0xff } else { 0 };
-    i64, "int64", |number| if number < 0 { 0xff } else { 0 };
-    i128, "int128", |number| if number < 0 { 0xff } else { 0 };
+    u8, Type::Uint(8), |_| 0;
+    u16, Type::Uint(16), |_| 0;
+    u32, Type::Uint(32), |_| 0;
+    u64, Type::Uint(64), |_| 0;
+    u128, Type::Uint(128), |_| 0;
+    i8, Type::Int(8), |number| if number < 0 { 0xff } else { 0 };
+    i16, Type::Int(16), |number| if number < 0 { 0xff } else { 0 };
+    i32, Type::Int(32), |number| if number < 0 { 0xff } else { 0 };
+    i64, Type::Int(64), |number| if number < 0 { 0xff } else { 0 };
+    i128, Type::Int(128), |number| if number < 0 { 0xff } else { 0 };
 }
 
 impl Abi for U256 {
-    const TYPE: Type = Type::Named("uint256");
+    const TYPE: Type = Type::Uint(256);
 
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.to_be_bytes());
@@ -318,6 +385,42 @@ impl Abi for U256 {
 
     fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
         decoder.word(at).map(U256::from_be_bytes)
+    }
+}
+
+impl Abi for I256 {
+    const TYPE: Type = Type::Int(256);
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_be_bytes());
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        decoder.word(at).map(I256::from_be_bytes)
+    }
+}
+
+impl<const BITS: usize> Abi for Uint<BITS> {
+    const TYPE: Type = Type::Uint(crate::integers::width(BITS));
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        U256::from(*self).encode(out);
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        U256::decode(decoder, at)?.try_into().map_err(|_| DecodeError::TooLarge)
+    }
+}
+
+impl<const BITS: usize> Abi for Int<BITS> {
+    const TYPE: Type = Type::Int(crate::integers::width(BITS));
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        I256::from(*self).encode(out);
+    }
+
+    fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
+        I256::decode(decoder, at)?.try_into().map_err(|_| DecodeError::TooLarge)
     }
 }
 
@@ -476,6 +579,10 @@ macro_rules! tuple {
             fn encode_outputs(&self, out: &mut Vec<u8>) {
                 self.encode(out);
             }
+
+            fn decode_outputs(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                Self::decode(decoder, 0)
+            }
         }
 
         impl<$($name: Abi),+> Arguments for ($($name,)+) {
@@ -510,6 +617,7 @@ tuple!(A, B, C, D, E, F, G, H, I, J, K, L);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
     use alloc::{format, vec};
 
     /// Words of 64 hexadecimal digits.
@@ -698,7 +806,10 @@ mod tests {
         assert_eq!((U256::ONE, true).into_output(), Ok(words(&[ONE, ONE])));
         assert_eq!(String::from("a").into_output().unwrap().len(), 96);
         assert_eq!(().into_output(), Ok(vec![]));
-        assert_eq!(Err::<U256, _>("no").into_output(), Err(String::from("no")));
+        assert_eq!(Err::<U256, _>("no").into_output(), Err(Failure::Text("no".into())));
+        assert_eq!(decode_outputs(&words(&[ONE, TWO])), Ok((U256::ONE, 2u8)));
+        assert_eq!(decode_outputs(&encode(&String::from("a"))), Ok(String::from("a")));
+        assert_eq!(decode_outputs(&[]), Ok(()));
         assert_eq!(
             format!("{:?}", <Result<(U256, bool), String> as Returns>::OUTPUTS),
             format!("{:?}", [U256::TYPE, bool::TYPE])

@@ -12,15 +12,35 @@ pub fn fail(text: fmt::Arguments<'_>) -> ! {
     if let Some(text) = text.as_str() {
         host::fail(text.as_bytes());
     }
-    let mut written = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
-    // An error only says that the text was cut.
-    let _ = written.write_fmt(text);
+    let written = Text::of(text);
     host::fail(written.bytes.get(..written.length).unwrap_or_default())
+}
+
+/// Stops the call with an encoded custom error and its text.
+#[cold]
+pub fn fail_with(data: &[u8], text: fmt::Arguments<'_>) -> ! {
+    let written = Text::of(text);
+    host::fail_with(data, written.bytes.get(..written.length).unwrap_or_default())
+}
+
+/// Shows a text to the author of the contract.
+pub fn debug(text: fmt::Arguments<'_>) {
+    let written = Text::of(text);
+    host::debug(written.bytes.get(..written.length).unwrap_or_default());
 }
 
 struct Text {
     bytes: [u8; MAX_TEXT_BYTES],
     length: usize,
+}
+
+impl Text {
+    fn of(text: fmt::Arguments<'_>) -> Text {
+        let mut written = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
+        // An error only says that the text was cut.
+        let _ = written.write_fmt(text);
+        written
+    }
 }
 
 impl Write for Text {

@@ -29,6 +29,31 @@ mod enigma {
         pub fn random(out: *mut u8, length: usize);
         pub fn keccak256(bytes: *const u8, length: usize, out: *mut u8);
         pub safe fn gas_left() -> u64;
+        pub fn event(signature: *const u8, signature_length: usize, data: *const u8, data_length: usize);
+        pub fn ethereum_call(target: *const u8, data: *const u8, data_length: usize);
+        pub fn pay_out(to: *const u8, amount: *const u8);
+        pub fn recover(hash: *const u8, signature: *const u8, out: *mut u8) -> i32;
+        pub fn sha256(bytes: *const u8, length: usize, out: *mut u8);
+        pub fn encrypt(
+            key: *const u8,
+            nonce: *const u8,
+            context: *const u8,
+            context_length: usize,
+            text: *const u8,
+            length: usize,
+            out: *mut u8,
+        );
+        pub fn decrypt(
+            key: *const u8,
+            nonce: *const u8,
+            context: *const u8,
+            context_length: usize,
+            sealed: *const u8,
+            length: usize,
+            out: *mut u8,
+        ) -> i32;
+        pub fn fail_with(data: *const u8, data_length: usize, text: *const u8, text_length: usize) -> !;
+        pub fn debug(text: *const u8, length: usize);
     }
 }
 
@@ -120,4 +145,78 @@ pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
     // SAFETY: the runtime reads the slice and writes 32 bytes.
     unsafe { enigma::keccak256(bytes.as_ptr(), bytes.len(), out.as_mut_ptr()) };
     out
+}
+
+pub fn event(signature: &[u8], data: &[u8]) {
+    // SAFETY: the runtime only reads both slices.
+    unsafe { enigma::event(signature.as_ptr(), signature.len(), data.as_ptr(), data.len()) }
+}
+
+pub fn ethereum_call(target: &[u8; 20], data: &[u8]) {
+    // SAFETY: the runtime only reads 20 bytes and the slice.
+    unsafe { enigma::ethereum_call(target.as_ptr(), data.as_ptr(), data.len()) }
+}
+
+pub fn pay_out(to: &[u8; 20], amount: u128) {
+    // SAFETY: the runtime only reads 20 and 16 bytes.
+    unsafe { enigma::pay_out(to.as_ptr(), amount.to_be_bytes().as_ptr()) }
+}
+
+pub fn recover(hash: &[u8; 32], signature: &[u8; 65]) -> Option<[u8; 20]> {
+    let mut out = [0; 20];
+    // SAFETY: the runtime reads 32 and 65 bytes and writes at most 20.
+    let found = unsafe { enigma::recover(hash.as_ptr(), signature.as_ptr(), out.as_mut_ptr()) };
+    (found == 1).then_some(out)
+}
+
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    // SAFETY: the runtime reads the slice and writes 32 bytes.
+    unsafe { enigma::sha256(bytes.as_ptr(), bytes.len(), out.as_mut_ptr()) };
+    out
+}
+
+/// `out` has 16 bytes more than the text.
+pub fn encrypt(key: &[u8; 32], nonce: &[u8; 12], context: &[u8], text: &[u8], out: &mut [u8]) {
+    assert!(out.len() == text.len() + 16);
+    // SAFETY: the runtime reads 32 and 12 bytes and the slices, and writes 16 bytes more than the text has, as `out` holds.
+    unsafe {
+        enigma::encrypt(
+            key.as_ptr(),
+            nonce.as_ptr(),
+            context.as_ptr(),
+            context.len(),
+            text.as_ptr(),
+            text.len(),
+            out.as_mut_ptr(),
+        )
+    }
+}
+
+/// `out` has 16 bytes less than what was encrypted.
+pub fn decrypt(key: &[u8; 32], nonce: &[u8; 12], context: &[u8], sealed: &[u8], out: &mut [u8]) -> bool {
+    assert!(out.len() + 16 == sealed.len());
+    // SAFETY: the runtime reads 32 and 12 bytes and the slices, and writes at most 16 bytes less than `sealed` has, as `out` holds.
+    let opened = unsafe {
+        enigma::decrypt(
+            key.as_ptr(),
+            nonce.as_ptr(),
+            context.as_ptr(),
+            context.len(),
+            sealed.as_ptr(),
+            sealed.len(),
+            out.as_mut_ptr(),
+        )
+    };
+    opened == 1
+}
+
+pub fn fail_with(data: &[u8], text: &[u8]) -> ! {
+    // SAFETY: the runtime only reads both slices, then ends the call.
+    unsafe { enigma::fail_with(data.as_ptr(), data.len(), text.as_ptr(), text.len()) }
+}
+
+pub fn debug(text: &[u8]) {
+    // SAFETY: the runtime only reads the text.
+    unsafe { enigma::debug(text.as_ptr(), text.len()) }
 }

@@ -111,8 +111,14 @@ extern crate self as enigma_sdk;
 
 pub mod abi;
 mod contract;
+pub mod crypto;
 pub mod describe;
+mod error;
+pub mod ethereum;
+mod event;
 mod failure;
+mod integers;
+mod keccak;
 mod storage;
 mod types;
 mod u256;
@@ -123,13 +129,17 @@ mod host;
 #[cfg(target_arch = "wasm32")]
 mod panic;
 #[cfg(not(target_arch = "wasm32"))]
-use testing as host;
+use testing::host;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
 pub use contract::{Contract, Entry, Failure};
-pub use enigma_sdk_macros::{contract, state};
-pub use storage::{Field, List, Map, Stored, Value};
+pub use enigma_sdk_macros::{contract, data, error, ethereum_contract, event, state, test};
+pub use error::{CustomError, Failing, fail_with};
+pub use ethereum::pay_out;
+pub use event::{Emit, Emits, Event};
+pub use integers::{I256, Int, Uint};
+pub use storage::{Entry as MapEntry, EntryMut as MapEntryMut, Field, List, Map, Place, Stored, Value};
 pub use types::{Address, Bytes, Bytes32, FixedBytes};
 pub use u256::{NotANumber, TooLarge, U256};
 
@@ -138,8 +148,9 @@ pub use borsh;
 /// What a contract needs: `use enigma_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Address, Bytes, Bytes32, FixedBytes, List, Map, U256, Value, block_number, block_timestamp, caller, ensure,
-        keccak256, random, random_below, shuffle, value,
+        Address, Bytes, Bytes32, Emit as _, FixedBytes, I256, Int, List, Map, U256, Uint, Value, block_number,
+        block_timestamp, caller, debug, ensure, ensure_caller, keccak256, pay_out, random, random_below, shuffle,
+        value,
     };
     pub use alloc::borrow::ToOwned;
     pub use alloc::boxed::Box;
@@ -151,10 +162,17 @@ pub mod prelude {
 /// What the macros' output uses; not for contracts.
 #[doc(hidden)]
 pub mod macro_support {
+    pub use crate::Callers;
+    pub use crate::abi::{Sequence, encode};
+    pub use crate::contract::refuse_value;
     #[cfg(target_arch = "wasm32")]
     pub use crate::contract::serve;
-    pub use crate::failure::fail;
+    pub use crate::error::decode_error;
+    pub use crate::ethereum::EthereumCall;
+    pub use crate::failure::{debug, fail};
+    pub use alloc::string::String;
     pub use alloc::vec::Vec;
+    pub use core::mem::ManuallyDrop;
 }
 
 /// Who signed the task on Ethereum.
@@ -232,12 +250,22 @@ pub fn fail(text: &str) -> ! {
     host::fail(text.as_bytes())
 }
 
-/// Stops the call with a text for the caller unless a condition holds.
+/// Stops the call unless a condition holds: with a text for the caller, or with an error that the function returns.
 ///
 /// ```should_panic
 /// # use enigma_sdk::ensure;
 /// let (balance, amount) = (5, 7);
 /// ensure!(amount <= balance, "you have {balance}, not {amount}");
+/// ```
+///
+/// ```
+/// # use enigma_sdk::ensure;
+/// # #[derive(Debug, PartialEq)] enum Refusal { TooMuch }
+/// fn spend(balance: u64, amount: u64) -> Result<u64, Refusal> {
+///     ensure!(amount <= balance, Refusal::TooMuch);
+///     Ok(balance - amount)
+/// }
+/// assert_eq!(spend(5, 7), Err(Refusal::TooMuch));
 /// ```
 #[macro_export]
 macro_rules! ensure {
@@ -251,11 +279,103 @@ macro_rules! ensure {
             $crate::macro_support::fail(::core::format_args!($text, $($arguments)+))
         }
     };
+    ($condition:expr, $error:expr $(,)?) => {
+        if !$condition {
+            return ::core::result::Result::Err(::core::convert::From::from($error));
+        }
+    };
+}
+
+/// Stops the call unless the caller is the given one, or one of them; a text or an error for the caller may follow, as in
+/// [`ensure!`].
+///
+/// Takes an [`Address`], an array of them, or what a [`Value`] holds (`self.owner.get()`), which nobody is while it is not set.
+///
+/// ```
+/// # use enigma_sdk::prelude::*;
+/// # use enigma_sdk::testing;
+/// # testing::set_caller(Address([1; 20]));
+/// ensure_caller!(Address([1; 20]));
+/// ensure_caller!([Address([1; 20]), Address([2; 20])], "this is between the two of them");
+/// ```
+#[macro_export]
+macro_rules! ensure_caller {
+    ($who:expr $(,)?) => {
+        $crate::ensure_caller!($who, "the caller may not do this")
+    };
+    ($who:expr, $($otherwise:tt)+) => {
+        $crate::ensure!($crate::macro_support::Callers::include(&$who, $crate::caller()), $($otherwise)+)
+    };
+}
+
+/// Shows a text to the author of the contract: in tests, and on a network whose enclaves run under the development root. Elsewhere
+/// nobody sees it, and it costs the same gas; a released contract had better not carry it.
+///
+/// ```
+/// # use enigma_sdk::debug;
+/// let balance = 5;
+/// debug!("the balance is {balance}");
+/// ```
+#[macro_export]
+macro_rules! debug {
+    ($($text:tt)+) => {
+        $crate::macro_support::debug(::core::format_args!($($text)+))
+    };
+}
+
+/// The tests that need the real runtime, for the macros' output.
+#[cfg(feature = "runtime")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! if_runtime {
+    ($($test:item)*) => { $($test)* };
+}
+
+/// The tests that need the real runtime, for the macros' output.
+#[cfg(not(feature = "runtime"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! if_runtime {
+    ($($test:item)*) => {
+        ::core::compile_error!(
+            "write `enigma-sdk = { version = \"0.1\", features = [\"runtime\"] }` under [dev-dependencies], so that the test can run in \
+             the real runtime, or `#[enigma_sdk::test(native)]`"
+        );
+    };
+}
+
+/// Who may call: an address, an array of them, or one that may not be set.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` tells no callers",
+    note = "write an `Address`, `[Address; N]` or `Option<Address>`, such as `self.owner.get()`"
+)]
+pub trait Callers {
+    /// Whether this caller is among them.
+    fn include(&self, caller: Address) -> bool;
+}
+
+impl Callers for Address {
+    fn include(&self, caller: Address) -> bool {
+        *self == caller
+    }
+}
+
+impl Callers for Option<Address> {
+    fn include(&self, caller: Address) -> bool {
+        *self == Some(caller)
+    }
+}
+
+impl<const N: usize> Callers for [Address; N] {
+    fn include(&self, caller: Address) -> bool {
+        self.contains(&caller)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    // Not all: the macro `test` would stand in the way of Rust's own.
+    use super::{keccak256, random, random_below, shuffle};
 
     #[test]
     fn keccak256_of_nothing() {

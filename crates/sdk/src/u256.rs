@@ -32,6 +32,18 @@ impl U256 {
     /// 2²⁵⁶ − 1
     pub const MAX: U256 = U256(Inner::MAX);
 
+    pub(crate) const fn from_limbs(limbs: [u64; 4]) -> U256 {
+        U256(Inner::from_limbs(limbs))
+    }
+
+    pub(crate) const fn wrapping_add(self, other: U256) -> U256 {
+        U256(self.0.wrapping_add(other.0))
+    }
+
+    pub(crate) const fn wrapping_neg(self) -> U256 {
+        U256(self.0.wrapping_neg())
+    }
+
     /// The number that 32 bytes mean, most significant byte first.
     pub fn from_be_bytes(bytes: [u8; 32]) -> U256 {
         let limb = |i: usize| {
