@@ -6,7 +6,7 @@
 
 use crate::{
     error::Refusal,
-    store::{KeyValue, Store, StoreError, Write},
+    store::{Generation, KeyValue, Store, StoreError, Ticket, Write},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use hkdf::Hkdf;
@@ -87,8 +87,18 @@ impl<S: Store> Authentic<S> {
         self.write(key, &content)
     }
 
+    /// The store's generation, see [`Store`].
+    pub(crate) fn generation(&self) -> Generation {
+        self.store.generation()
+    }
+
+    /// Submits writes that rest on this generation, see [`Store`].
+    pub(crate) fn submit(&self, generation: Generation, writes: Vec<Write>) -> Result<Ticket, StoreError> {
+        self.store.submit(generation, writes)
+    }
+
     /// Makes all writes, atomically and durably.
-    pub(crate) fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+    pub(crate) fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         self.store.commit(writes)
     }
 }

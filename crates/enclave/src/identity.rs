@@ -79,7 +79,7 @@ impl Keys {
         let keys = Self { version: VERSION, role: role.number(), signing_key: *signing_key, share };
         keys.share()?;
         let plaintext = Zeroizing::new(borsh::to_vec(&keys).map_err(|_| OpenError::Primitive)?);
-        store.commit(&[(IDENTITY.to_vec(), Some(tee.seal(&plaintext)?))])?;
+        store.commit(vec![(IDENTITY.to_vec(), Some(tee.seal(&plaintext)?))])?;
         Ok(keys)
     }
 

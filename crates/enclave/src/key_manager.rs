@@ -162,7 +162,7 @@ impl<T: Tee, S: Store> KeyManager<T, S> {
             writes.push(self.store.write(deployed_key(sc), &[])?);
         }
         if !writes.is_empty() {
-            self.store.commit(&writes)?;
+            self.store.commit(writes)?;
         }
         view.block_number = block_number;
         view.block_hashes = input.block_hashes.into_iter().map(|hash| hash.0).collect();
@@ -272,7 +272,7 @@ impl<T: Tee, S: Store> KeyManager<T, S> {
         };
         let signature = self.signing_key.sign(parameters.digest(&self.network.domain));
         let signed = SignedEpoch { parameters, workers, signature };
-        self.store.commit(&[self.store.save(epoch_key(epoch), &signed)?])?;
+        self.store.commit(vec![self.store.save(epoch_key(epoch), &signed)?])?;
         Ok(epoch_response(&signed))
     }
 

@@ -8,10 +8,12 @@
 //! * No frame ends the process, and every frame has one reply.
 //! * Plaintexts, state and keys leave only encrypted for whom they are meant; no error text holds any of them.
 //! * A record is executed once and in its order; the same record again gives the stored bytes.
-//! * Code, delta, outcome and head of a contract are one atomic commit. What is in memory changes after it.
+//! * Code, delta, snapshot, outcome and head that one record makes are written together or not at all, in the order of the
+//!   records. Memory may be ahead of the disk; nothing that leaves the enclave is.
 //! * A key is installed only from an answer that a configured key manager signed, for a request that this run made.
 //!
-//! Deliberately absent: IO, threads and clocks; knowledge of Ethereum beyond what requests carry (proofs of records and
+//! Deliberately absent: IO, threads, and clocks but for one bounded wait (a record that arrived before its predecessor);
+//! knowledge of Ethereum beyond what requests carry (proofs of records and
 //! headers are not part of this version, so a host can present records that Ethereum does not have); protection against an
 //! old store being put back.
 #![cfg_attr(
@@ -36,6 +38,6 @@ pub use error::{InvalidAnswer, OpenError};
 pub use frame::{busy, is_computation};
 pub use identity::{Identity, identity};
 pub use key_manager::KeyManager;
-pub use store::{KeyValue, Store, StoreError, Write};
+pub use store::{Generation, KeyValue, Store, StoreError, Ticket, Write};
 pub use tee::{Tee, TeeError};
 pub use worker::Worker;

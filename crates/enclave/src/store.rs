@@ -4,11 +4,19 @@
 //! *old* store is presented cannot be seen here.
 
 use enigma_protocol::ScAddress;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What the store failed to do; the text is the database's and holds nothing secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store failed: {0}")]
 pub struct StoreError(pub String);
+
+impl StoreError {
+    /// What writes of an earlier generation are answered with.
+    pub fn stale() -> Self {
+        Self("writes before these failed; try again".into())
+    }
+}
 
 /// A key and its value.
 pub type KeyValue = (Vec<u8>, Vec<u8>);
@@ -16,25 +24,80 @@ pub type KeyValue = (Vec<u8>, Vec<u8>);
 /// One write: a key, and its value or `None` to remove it.
 pub type Write = (Vec<u8>, Option<Vec<u8>>);
 
+/// How often writes have failed since the store was opened. What was computed from writes of an earlier generation may rest on
+/// something that does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation(pub u64);
+
+/// What becomes of submitted writes. The store settles it, whoever needs to know waits for it.
+#[derive(Clone, Debug, Default)]
+pub struct Ticket(Arc<Settlement>);
+
+#[derive(Debug, Default)]
+struct Settlement {
+    result: Mutex<Option<Result<(), StoreError>>>,
+    settled: Condvar,
+}
+
+impl Ticket {
+    /// Tells what became of the writes. The first word counts.
+    pub fn settle(&self, result: Result<(), StoreError>) {
+        self.0.result.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(result);
+        self.0.settled.notify_all();
+    }
+
+    /// Waits until the writes are durable.
+    ///
+    /// # Errors
+    /// When none of them was made.
+    pub fn wait(&self) -> Result<(), StoreError> {
+        let mut result = self.0.result.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &*result {
+                Some(result) => return result.clone(),
+                None => result = self.0.settled.wait(result).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
 /// An ordered map from bytes to bytes that survives the process.
+///
+/// Sets of writes become durable in the order in which they were submitted, several of them together if the store likes. When
+/// one fails, everything that was submitted behind it fails too: it may rest on what was lost. From then on the store is in
+/// its next [`Generation`] and refuses what was made in an earlier one. So whoever computes ahead of the disk reads again what
+/// is durable when the generation has changed, and nothing half-written can come of a failure.
 pub trait Store: Send + Sync + 'static {
-    /// The value of a key.
+    /// The durable value of a key.
     ///
     /// # Errors
     /// When the database does not answer.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// At most `limit` entries whose keys start with `prefix` and are not below `from`, ascending.
+    /// At most `limit` durable entries whose keys start with `prefix` and are not below `from`, ascending.
     ///
     /// # Errors
     /// When the database does not answer.
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<KeyValue>, StoreError>;
 
+    /// The current generation.
+    fn generation(&self) -> Generation;
+
+    /// Takes writes that rest on what was read or submitted in `generation`; they are made atomically and durably, behind all
+    /// that were submitted before. Waits only while too much is waiting already. No writes are the point up to which
+    /// everything is settled.
+    ///
+    /// # Errors
+    /// When `generation` is over; nothing is made then.
+    fn submit(&self, generation: Generation, writes: Vec<Write>) -> Result<Ticket, StoreError>;
+
     /// Makes all writes, atomically and durably.
     ///
     /// # Errors
     /// Then none of them is made.
-    fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
+    fn commit(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.submit(self.generation(), writes)?.wait()
+    }
 }
 
 /// The sealed identity.

@@ -7,18 +7,24 @@ use super::{
 use crate::{
     authentic::Authentic,
     error::Refusal,
-    store::{Store, code_key, entry_key, head_key, outcome_key},
+    store::{Generation, Store, StoreError, Ticket, Write, code_key, entry_key, head_key, outcome_key},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
-use enigma_protocol::{Hash, ScAddress, hash::keccak256, receipt::Receipt, signature::Signature, state::genesis_tip};
+use enigma_protocol::{Hash, ScAddress, hash::keccak256, receipt::Receipt, state::genesis_tip};
 use enigma_runtime::Program;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 /// Contracts whose code and state are held in memory; more are loaded from the store when they are called.
 const MAX_CACHED: usize = 64;
+/// Records that wait for their predecessors at a time: each holds one of the threads on which these have to run.
+const MAX_WAITING: usize = 16;
 
 /// How far a contract is.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -75,7 +81,7 @@ impl Head {
     }
 }
 
-/// How one record ended.
+/// How one record ended. Its signature is not kept: it is the same each time it is made (RFC 6979).
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Outcome {
     pub(super) record_hash: Hash,
@@ -84,42 +90,135 @@ pub(super) struct Outcome {
     /// Hash of the deployed module; `None` for a call.
     pub(super) deployment: Option<Hash>,
     pub(super) receipt: Receipt,
-    pub(super) signature: Signature,
     pub(super) encrypted_output: Vec<u8>,
 }
 
 /// Code and state of a contract in memory.
 pub(super) struct Live {
     pub(super) program: Program,
+    pub(super) cipher: StateCipher,
     pub(super) state: ContractState,
 }
 
-/// One contract in memory; whoever executes it holds the lock.
+/// What is in memory of one contract: what is durable, or what follows from it by writes that are submitted.
 #[derive(Default)]
 pub(super) struct Slot {
-    /// As committed last; once read, the store is not asked again.
+    /// In which generation of the store `head` was read; `None` when it was not.
+    generation: Option<Generation>,
+    /// `None` when the contract is not known.
     pub(super) head: Option<Head>,
     /// Code and state at `head`.
     pub(super) live: Option<Live>,
+    /// The writes that were submitted last.
+    submitted: Option<Ticket>,
+}
+
+impl Slot {
+    /// The index of the next record.
+    pub(super) fn records(&self) -> u64 {
+        self.head.as_ref().map_or(0, |head| head.records)
+    }
+
+    /// What must be durable before anything that is in memory is answered.
+    pub(super) fn submitted(&self) -> Option<Ticket> {
+        self.submitted.clone()
+    }
+
+    /// Submits what makes `head` of this slot, and takes it over with the code and state that it stands for. Whatever fails
+    /// or panics on the way: the slot is read again, or it stands for what was submitted.
+    pub(super) fn advance<S: Store>(
+        &mut self,
+        store: &Authentic<S>,
+        writes: Vec<Write>,
+        head: Head,
+        live: impl FnOnce(Option<Live>) -> Option<Live>,
+    ) -> Result<Ticket, StoreError> {
+        let before = std::mem::take(self);
+        let generation = before.generation.unwrap_or_default();
+        let ticket = store.submit(generation, writes)?;
+        let live = live(before.live);
+        *self = Self { generation: Some(generation), head: Some(head), live, submitted: Some(ticket.clone()) };
+        Ok(ticket)
+    }
+}
+
+/// A contract as those know it who use it at the same time.
+pub(super) struct Contract {
+    sc: ScAddress,
+    slot: Mutex<Slot>,
+    advanced: Condvar,
+}
+
+impl Contract {
+    pub(super) fn sc(&self) -> ScAddress {
+        self.sc
+    }
+
+    /// Locks the contract; what the slot holds is durable or follows from it.
+    pub(super) fn lock<S: Store>(&self, store: &Authentic<S>) -> Result<MutexGuard<'_, Slot>, Refusal> {
+        let mut slot = lock(&self.slot);
+        self.refresh(&mut slot, store)?;
+        Ok(slot)
+    }
+
+    fn refresh<S: Store>(&self, slot: &mut Slot, store: &Authentic<S>) -> Result<(), Refusal> {
+        let generation = store.generation();
+        if slot.generation == Some(generation) {
+            return Ok(());
+        }
+        *slot = Slot::default();
+        // Behind this point nothing of this contract is under way, even if its slot was dropped meanwhile.
+        store.submit(generation, Vec::new())?.wait()?;
+        slot.head = load_head(store, self.sc)?;
+        slot.generation = Some(generation);
+        Ok(())
+    }
+
+    /// Tells those who wait for their turn that a record was executed.
+    pub(super) fn advanced(&self) {
+        self.advanced.notify_all();
+    }
+
+    /// Lets others have the contract until it has advanced or `patience` is over; returns what is left of that.
+    pub(super) fn wait_for_others<'a, S: Store>(
+        &self,
+        slot: MutexGuard<'a, Slot>,
+        store: &Authentic<S>,
+        patience: Duration,
+    ) -> Result<(MutexGuard<'a, Slot>, Duration), Refusal> {
+        let started = Instant::now();
+        let (mut slot, _) = self.advanced.wait_timeout(slot, patience).unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut slot, store)?;
+        Ok((slot, patience.saturating_sub(started.elapsed())))
+    }
 }
 
 /// The contracts in memory, least recently used first out.
 #[derive(Default)]
 pub(super) struct Contracts {
     cache: Mutex<Cache>,
+    waiting: AtomicUsize,
+}
+
+/// The right to wait for the turn of a record that arrived before its predecessors.
+pub(super) struct WaitingPlace<'a>(&'a AtomicUsize);
+
+impl Drop for WaitingPlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
 struct Cache {
     /// Counts uses, so that they can be ordered.
     clock: u64,
-    slots: BTreeMap<ScAddress, Cached>,
+    contracts: BTreeMap<ScAddress, Cached>,
 }
 
-#[derive(Default)]
 struct Cached {
     last_used: u64,
-    slot: Arc<Mutex<Slot>>,
+    contract: Arc<Contract>,
 }
 
 /// Locks; a lock that a panic left behind is taken over, because what it guards is replaced as a whole or not at all.
@@ -128,21 +227,29 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Contracts {
-    /// The slot of a contract, the same for all who use it at a time.
-    pub(super) fn slot(&self, sc: ScAddress) -> Arc<Mutex<Slot>> {
+    /// A place to wait in; `None` when all are taken.
+    pub(super) fn waiting_place(&self) -> Option<WaitingPlace<'_>> {
+        let more = |taken: usize| (taken < MAX_WAITING).then_some(taken.saturating_add(1));
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(WaitingPlace(&self.waiting))
+    }
+
+    /// A contract, the same for all who use it at a time.
+    pub(super) fn contract(&self, sc: ScAddress) -> Arc<Contract> {
         let mut cache = lock(&self.cache);
         cache.clock = cache.clock.saturating_add(1);
         let clock = cache.clock;
-        let cached = cache.slots.entry(sc).or_default();
+        let new = || Arc::new(Contract { sc, slot: Mutex::default(), advanced: Condvar::new() });
+        let cached = cache.contracts.entry(sc).or_insert_with(|| Cached { last_used: clock, contract: new() });
         cached.last_used = clock;
-        let slot = cached.slot.clone();
-        while cache.slots.len() > MAX_CACHED {
-            // A slot that somebody else holds must stay: another one for the same contract could run beside it.
-            let idle = cache.slots.iter().filter(|(_, cached)| Arc::strong_count(&cached.slot) == 1);
+        let contract = cached.contract.clone();
+        while cache.contracts.len() > MAX_CACHED {
+            // One that somebody else holds must stay: another one for the same contract could run beside it.
+            let idle = cache.contracts.iter().filter(|(_, cached)| Arc::strong_count(&cached.contract) == 1);
             let Some(oldest) = idle.min_by_key(|(_, cached)| cached.last_used).map(|(sc, _)| *sc) else { break };
-            cache.slots.remove(&oldest);
+            cache.contracts.remove(&oldest);
         }
-        slot
+        contract
     }
 }
 
@@ -186,5 +293,5 @@ pub(super) fn load_live<S: Store>(
     if tip != head.tip {
         return Err(Refusal::Corrupted("state"));
     }
-    Ok(Live { program, state })
+    Ok(Live { program, cipher, state })
 }

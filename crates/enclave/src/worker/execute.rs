@@ -1,19 +1,21 @@
 //! Execution of one record.
 //!
 //! The order of the checks decides what a request can do: nothing is decrypted before the input is the recorded one and the
-//! record is the next of its contract; nothing is answered before it is durable.
+//! record is the next of its contract, or one of the few behind it, whose input is opened while its predecessors run. It runs
+//! at its turn, on what they made of the state, durable or not; nothing is answered before it is durable, and nothing is
+//! durable whose predecessors are not.
 
 use super::{
     Worker,
-    contracts::{self, Head, Live, Outcome, Slot, lock},
+    contracts::{self, Contract, Head, Live, Outcome, Slot, lock},
     keys::ContractSecrets,
     required,
-    state::{ContractState, MAX_STATE_BYTES, StateCipher, derive},
+    state::{ContractState, Link, MAX_STATE_BYTES, StateCipher, derive},
 };
 use crate::{
     error::Refusal,
     ptt::GENERATION,
-    store::{Store, code_key, entry_key, head_key, outcome_key},
+    store::{Store, Ticket, code_key, entry_key, head_key, outcome_key},
     tee::Tee,
 };
 use enigma_protocol::{
@@ -24,12 +26,17 @@ use enigma_protocol::{
     receipt::{MINIMUM_GAS, Receipt, Status, gas_tier},
     record::{Record, queue_genesis, queue_head},
     sealing::{OpenedTask, TaskContext},
-    state::{StateChanges, StateEntry, genesis_tip},
+    state::{StateChanges, genesis_tip},
     task::{InvalidInput, SUITE_X25519, TaskInput},
 };
 use enigma_runtime::{Context, Entry, Program, prepare};
+use std::{sync::MutexGuard, time::Duration};
 use zeroize::Zeroizing;
 
+/// How far ahead of its turn a record may arrive to wait for it: as many as one connection may have unanswered.
+const MAX_AHEAD: u64 = 64;
+/// How long it waits: its predecessors are on the way, or its node does not know that they are missing.
+const AHEAD_PATIENCE: Duration = Duration::from_secs(1);
 /// Gas for each byte of a deployed module: validating, metering and compiling it.
 const PREPARE_GAS_PER_BYTE: u64 = 1;
 /// The rank of a worker; key managers serve no other in this version.
@@ -82,9 +89,30 @@ struct Run {
     gas_used: u64,
     encrypted_output: Vec<u8>,
     previous_tip: Hash,
-    /// Code of a contract that this record deployed.
-    deployed: Option<(Vec<u8>, Program)>,
-    change: Option<(StateEntry, StateChanges)>,
+    deployed: Option<Deployed>,
+    change: Option<(Link, StateChanges)>,
+}
+
+/// A contract that this record deployed.
+struct Deployed {
+    exe_code: Vec<u8>,
+    exe_code_hash: Hash,
+    program: Program,
+    cipher: StateCipher,
+}
+
+/// What a reply is made of.
+struct Answer {
+    outcome: Outcome,
+    delta: Option<Vec<u8>>,
+    exe_code: Option<Vec<u8>>,
+}
+
+/// Whether it is a record's turn.
+enum Turn<'a> {
+    Now(MutexGuard<'a, Slot>),
+    /// It was executed before; its outcome is durable when these writes are.
+    Over(Option<Ticket>),
 }
 
 impl Run {
@@ -115,32 +143,78 @@ impl<T: Tee, S: Store> Worker<T, S> {
     fn execute(&self, pre_code: Option<Vec<u8>>, input: ComputeInput) -> Result<Response, Refusal> {
         let task = Task::verify(&self.network.domain, pre_code, input)?;
         let (sc, index) = (task.record.sc, task.record.record_index);
-        let slot = self.contracts.slot(sc);
-        let mut slot = lock(&slot);
-        if slot.head.is_none() {
-            slot.head = contracts::load_head(&self.store, sc)?;
-        }
-        let expected = slot.head.as_ref().map_or(0, |head| head.records);
-        if index < expected {
-            let outcome = contracts::load_outcome(&self.store, sc, index)?;
-            if outcome.record_hash != task.record_hash {
-                return Err(Refusal::OtherRecord { sc, index });
+        let contract = self.contracts.contract(sc);
+        let next = contract.lock(&self.store)?.records();
+        // Outside the lock, where it holds nobody up. Without a key this is refused when it is the record's turn.
+        let ahead = (next..=next.saturating_add(MAX_AHEAD)).contains(&index);
+        let mut opened = ahead.then(|| self.open_input(&task).ok()).flatten();
+        loop {
+            match self.turn(&contract, index)? {
+                Turn::Now(mut slot) => {
+                    let run = match slot.head.clone() {
+                        None => self.run_deployment(&task, opened.take())?,
+                        Some(head) if !head.is_deployed() => Run::undecryptable(head.tip),
+                        Some(head) => self.run_call(&task, opened.take(), &head, &mut slot)?,
+                    };
+                    let (answer, ticket) = self.conclude(&task, run, &mut slot)?;
+                    drop(slot);
+                    contract.advanced();
+                    let reply = self.reply(answer)?;
+                    ticket.wait()?;
+                    return Ok(reply);
+                }
+                Turn::Over(submitted) => {
+                    // If these writes fail, the record is not executed any more, and it may be its turn.
+                    if submitted.is_none_or(|ticket| ticket.wait().is_ok()) {
+                        return self.repeat(&task);
+                    }
+                }
             }
-            return self.reply(&outcome);
         }
-        if expected == 0 && index > 0 {
-            return Err(Refusal::UnknownContract(sc));
+    }
+
+    /// Waits for the turn of a record that arrived a little early.
+    fn turn<'a>(&self, contract: &'a Contract, index: u64) -> Result<Turn<'a>, Refusal> {
+        let mut slot = contract.lock(&self.store)?;
+        let (mut place, mut patience) = (None, AHEAD_PATIENCE);
+        loop {
+            let expected = slot.records();
+            if index < expected {
+                return Ok(Turn::Over(slot.submitted()));
+            }
+            if index == expected {
+                return Ok(Turn::Now(slot));
+            }
+            place = place.or_else(|| self.contracts.waiting_place());
+            if index.saturating_sub(expected) > MAX_AHEAD || place.is_none() || patience.is_zero() {
+                return Err(match slot.head {
+                    None => Refusal::UnknownContract(contract.sc()),
+                    Some(_) => Refusal::OutOfOrder { sc: contract.sc(), given: index, expected },
+                });
+            }
+            (slot, patience) = contract.wait_for_others(slot, &self.store, patience)?;
         }
-        if index > expected {
-            return Err(Refusal::OutOfOrder { sc, given: index, expected });
+    }
+
+    /// What a record was answered with, from the store.
+    fn repeat(&self, task: &Task) -> Result<Response, Refusal> {
+        let (sc, index) = (task.record.sc, task.record.record_index);
+        let outcome = contracts::load_outcome(&self.store, sc, index)?;
+        if outcome.record_hash != task.record_hash {
+            return Err(Refusal::OtherRecord { sc, index });
         }
-        let run = match slot.head.clone() {
-            None => self.run_deployment(&task)?,
-            Some(head) if !head.is_deployed() => Run::undecryptable(head.tip),
-            Some(head) => self.run_call(&task, &head, &mut slot)?,
-        };
-        let outcome = self.conclude(&task, run, &mut slot)?;
-        self.reply(&outcome)
+        let receipt = &outcome.receipt;
+        let (mut delta, mut exe_code) = (None, None);
+        if receipt.status == Status::Success {
+            if receipt.tip != receipt.previous_tip {
+                delta = Some(contracts::load_entry(&self.store, sc, receipt.delta_index)?);
+            }
+            if outcome.deployment.is_some() {
+                let head = contracts::known_head(&self.store, sc)?;
+                exe_code = Some(contracts::load_code(&self.store, sc, &head)?);
+            }
+        }
+        self.reply(Answer { outcome, delta, exe_code })
     }
 
     /// Opens the input; `None` when it does not open, which is an outcome like others.
@@ -155,9 +229,11 @@ impl<T: Tee, S: Store> Worker<T, S> {
         Ok(key.open_task(&context, user_dh_key, encrypted_fn, encrypted_args).ok())
     }
 
-    fn run_deployment(&self, task: &Task) -> Result<Run, Refusal> {
+    /// `opened` is the input where it was opened already.
+    fn run_deployment(&self, task: &Task, opened: Option<Option<OpenedTask>>) -> Result<Run, Refusal> {
         let secrets = lock(&self.keys).contract(task.record.sc)?;
-        let Some(opened) = self.open_input(task)? else { return Ok(Run::undecryptable(Hash::ZERO)) };
+        let opened = opened.map_or_else(|| self.open_input(task), Ok)?;
+        let Some(opened) = opened else { return Ok(Run::undecryptable(Hash::ZERO)) };
         let gas_limit = task.record.gas_limit;
         let pre_code = task.input.pre_code.as_deref().unwrap_or_default();
         let prepare_gas = (pre_code.len() as u64).saturating_mul(PREPARE_GAS_PER_BYTE);
@@ -180,13 +256,21 @@ impl<T: Tee, S: Store> Worker<T, S> {
         };
         let exe_code_hash = keccak256(&exe_code);
         let tip = genesis_tip(task.record.sc, exe_code_hash);
-        let run = succeeded(task, &opened, &secrets, (exe_code_hash, tip, 0), gas_used, &output, changes)?;
-        Ok(Run { deployed: Some((exe_code, program)), ..run })
+        let cipher = StateCipher::new(&secrets, task.record.sc, exe_code_hash)?;
+        let run = succeeded(task, &opened, &cipher, (tip, 0), gas_used, &output, changes)?;
+        Ok(Run { deployed: Some(Deployed { exe_code, exe_code_hash, program, cipher }), ..run })
     }
 
-    fn run_call(&self, task: &Task, head: &Head, slot: &mut Slot) -> Result<Run, Refusal> {
+    fn run_call(
+        &self,
+        task: &Task,
+        opened: Option<Option<OpenedTask>>,
+        head: &Head,
+        slot: &mut Slot,
+    ) -> Result<Run, Refusal> {
         let secrets = lock(&self.keys).contract(task.record.sc)?;
-        let Some(opened) = self.open_input(task)? else { return Ok(Run::undecryptable(head.tip)) };
+        let opened = opened.map_or_else(|| self.open_input(task), Ok)?;
+        let Some(opened) = opened else { return Ok(Run::undecryptable(head.tip)) };
         let live = match slot.live.take() {
             Some(live) => live,
             None => contracts::load_live(&self.store, task.record.sc, head, &secrets)?,
@@ -196,24 +280,22 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let (gas_used, result) = call(&live.program, Entry::Call, task, &opened, &secrets, gas_limit, &live.state)?;
         match result {
             Ok((output, changes)) => {
-                let place = (head.exe_code_hash, head.tip, head.entries);
-                succeeded(task, &opened, &secrets, place, gas_used, &output, changes)
+                succeeded(task, &opened, &live.cipher, (head.tip, head.entries), gas_used, &output, changes)
             }
             Err(text) => failed(&opened, head.tip, gas_used, gas_limit, &text),
         }
     }
 
-    /// Signs the receipt, makes everything durable in one commit, and only then changes what is in memory.
-    fn conclude(&self, task: &Task, run: Run, slot: &mut Slot) -> Result<Outcome, Refusal> {
+    /// Submits everything that the record makes, as one, and goes on from there in memory.
+    fn conclude(&self, task: &Task, run: Run, slot: &mut Slot) -> Result<(Answer, Ticket), Refusal> {
         let Task { record, record_hash, input } = task;
         let sc = record.sc;
         let Run { status, gas_used, encrypted_output, previous_tip, deployed, change } = run;
-        let deployed = deployed.map(|(code, program)| (keccak256(&code), code, program));
         let before = slot.head.clone().unwrap_or_else(|| Head {
             records: 0,
             queue_head: queue_genesis(sc),
             pre_code_hash: input.pre_code_hash(),
-            exe_code_hash: deployed.as_ref().map_or(Hash::ZERO, |(hash, ..)| *hash),
+            exe_code_hash: deployed.as_ref().map_or(Hash::ZERO, |deployed| deployed.exe_code_hash),
             entries: 0,
             tip: previous_tip,
             snapshot: None,
@@ -222,7 +304,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             floor: None,
             bare: false,
         });
-        let tip = change.as_ref().map_or(previous_tip, |(entry, _)| entry.tip());
+        let tip = change.as_ref().map_or(previous_tip, |(link, _)| link.tip);
         let receipt = Receipt {
             task_id: input.task_id,
             sc,
@@ -255,7 +337,6 @@ impl<T: Tee, S: Store> Worker<T, S> {
             record_hash: *record_hash,
             queue_head: head.queue_head,
             deployment: input.pre_code.is_some().then_some(head.pre_code_hash),
-            signature: self.signing_key.sign(receipt.digest(&self.network.domain)),
             receipt,
             encrypted_output,
         };
@@ -263,43 +344,41 @@ impl<T: Tee, S: Store> Worker<T, S> {
             self.store.save(outcome_key(sc, record.record_index), &outcome)?,
             self.store.save(head_key(sc), &head)?,
         ];
-        if let Some((_, code, _)) = &deployed {
-            writes.push(self.store.write(code_key(sc), code)?);
+        if let Some(deployed) = &deployed {
+            writes.push(self.store.write(code_key(sc), &deployed.exe_code)?);
         }
-        if let Some((entry, _)) = &change {
-            writes.push(self.store.write(entry_key(sc, entry.header.index), &entry.to_bytes())?);
+        let (mut delta, mut changes) = (None, None);
+        if let Some((link, made)) = change {
+            writes.push(self.store.write(entry_key(sc, before.entries), &link.bytes)?);
+            (delta, changes) = (Some(link.bytes), Some(made));
         }
-        if let Err(error) = self.store.commit(&writes) {
-            // Whatever the store made of it: read it again before the next record.
-            *slot = Slot::default();
-            return Err(error.into());
-        }
-        slot.head = Some(head);
-        if let Some((_, _, program)) = deployed {
-            slot.live = Some(Live { program, state: ContractState::default() });
-        }
-        if let (Some(live), Some((_, changes))) = (&mut slot.live, change) {
-            live.state.apply(changes);
-        }
-        Ok(outcome)
+        let mut exe_code = None;
+        let deployed = deployed.map(|Deployed { exe_code: code, program, cipher, .. }| {
+            exe_code = Some(code);
+            Live { program, cipher, state: ContractState::default() }
+        });
+        let ticket = slot.advance(&self.store, writes, head, |live| {
+            let mut live = deployed.or(live);
+            if let (Some(live), Some(changes)) = (&mut live, changes) {
+                live.state.apply(changes);
+            }
+            live
+        })?;
+        Ok((Answer { outcome, delta, exe_code }, ticket))
     }
 
-    /// The reply to a record, made from what is stored, so that it is the same every time.
-    fn reply(&self, outcome: &Outcome) -> Result<Response, Refusal> {
-        let Outcome { receipt, signature, encrypted_output, deployment, .. } = outcome;
-        let sc = receipt.sc;
-        let (signature, used_gas) = (Hex(*signature), U64(receipt.gas_used));
-        let (receipt_json, output) = (ReceiptJson::from(receipt), Hex(encrypted_output.clone()));
+    /// The reply to a record, the same every time.
+    fn reply(&self, answer: Answer) -> Result<Response, Refusal> {
+        let Answer { outcome: Outcome { receipt, encrypted_output, deployment, .. }, delta, exe_code } = answer;
+        let signature = Hex(self.signing_key.sign(receipt.digest(&self.network.domain)));
+        let used_gas = U64(receipt.gas_used);
+        let (receipt_json, output) = (ReceiptJson::from(&receipt), Hex(encrypted_output));
         if receipt.status != Status::Success {
             let result = FailedResult { output, used_gas, signature, receipt: receipt_json };
             return Ok(Response::FailedTask { result });
         }
-        let delta = if receipt.tip == receipt.previous_tip {
-            Delta::default()
-        } else {
-            let data = contracts::load_entry(&self.store, sc, receipt.delta_index)?;
-            Delta { key: U64(receipt.delta_index), data: ByteArray(data) }
-        };
+        let delta =
+            delta.map_or_else(Delta::default, |data| Delta { key: U64(receipt.delta_index), data: ByteArray(data) });
         let (ethereum_payload, ethereum_address) = (Hex(Vec::new()), Hex(Address::ZERO));
         let Some(pre_code_hash) = deployment else {
             let receipt = receipt_json;
@@ -315,12 +394,10 @@ impl<T: Tee, S: Store> Worker<T, S> {
             };
             return Ok(Response::ComputeTask { result });
         };
-        let head = contracts::known_head(&self.store, sc)?;
-        let code = contracts::load_code(&self.store, sc, &head)?;
         Ok(Response::DeploySecretContract {
             result: DeployResult {
-                output: ByteArray(code),
-                pre_code_hash: Hex(*pre_code_hash),
+                output: ByteArray(exe_code.unwrap_or_default()),
+                pre_code_hash: Hex(pre_code_hash),
                 delta,
                 used_gas,
                 ethereum_payload,
@@ -379,12 +456,12 @@ fn failed(opened: &OpenedTask, tip: Hash, gas_used: u64, gas_limit: u64, text: &
     Ok(Run { status, gas_used, encrypted_output, previous_tip: tip, deployed: None, change: None })
 }
 
-/// `place` is the code's hash, the tip and the number of entries before this task.
+/// The place of the delta is given by the tip and the number of deltas before it.
 fn succeeded(
     task: &Task,
     opened: &OpenedTask,
-    secrets: &ContractSecrets,
-    (exe_code_hash, previous_tip, index): (Hash, Hash, u64),
+    cipher: &StateCipher,
+    (previous_tip, index): (Hash, u64),
     gas_used: u64,
     output: &[u8],
     changes: StateChanges,
@@ -394,9 +471,8 @@ fn succeeded(
     let change = if changes.0.is_empty() {
         None
     } else {
-        let cipher = StateCipher::new(secrets, task.record.sc, exe_code_hash)?;
-        let entry = cipher.encrypt(task.input.task_id, index, previous_tip, &changes)?;
-        Some((entry, changes))
+        let link = cipher.encrypt(task.input.task_id, index, previous_tip, &changes)?;
+        Some((link, changes))
     };
     let gas_used = gas_tier(gas_used, task.record.gas_limit);
     Ok(Run { status, gas_used, encrypted_output, previous_tip, deployed: None, change })

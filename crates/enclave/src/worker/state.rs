@@ -34,6 +34,15 @@ pub(super) fn derive(secret: &[u8; 32], info: &[&[u8]]) -> Result<Zeroizing<[u8;
     Ok(key)
 }
 
+/// One link of the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// The entry, as it is kept and exchanged.
+    pub(super) bytes: Vec<u8>,
+    /// The tip after it.
+    pub(super) tip: Hash,
+}
+
 /// Encrypts and decrypts the entries of one contract with one code.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub(super) struct StateCipher {
@@ -60,7 +69,7 @@ impl StateCipher {
         index: u64,
         previous_tip: Hash,
         changes: &StateChanges,
-    ) -> Result<StateEntry, Refusal> {
+    ) -> Result<Link, Refusal> {
         let header =
             EntryHeader { kind: EntryKind::Delta, sc: self.sc, generation: GENERATION, task_id, index, previous_tip };
         let aad = borsh::to_vec(&header).map_err(|_| Refusal::Primitive)?;
@@ -73,7 +82,9 @@ impl StateCipher {
         let nonce: [u8; 12] = tag.first_chunk().copied().ok_or(Refusal::Primitive)?;
         let payload = Payload { msg: &padded, aad: &aad };
         let ciphertext = self.cipher()?.encrypt(&nonce.into(), payload).map_err(|_| Refusal::Primitive)?;
-        Ok(StateEntry { header, nonce, ciphertext })
+        let entry = StateEntry { header, nonce, ciphertext };
+        let bytes = entry.to_bytes();
+        Ok(Link { tip: entry.header.tip(&bytes), bytes })
     }
 
     /// The changes in an entry; `None` when it was changed or made for another contract, code, key or place.
@@ -92,8 +103,9 @@ impl StateCipher {
         if (header.kind, header.sc, header.generation, header.index, header.previous_tip) != expected {
             return None;
         }
+        let tip = header.tip(bytes);
         state.apply(self.decrypt(&entry)?);
-        Some(entry.tip())
+        Some(tip)
     }
 }
 
@@ -174,7 +186,7 @@ mod tests {
         assert_eq!(state.bytes, 4 + 1 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES);
         let after = 3 + 5 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES;
         assert_eq!(state.bytes_after(&changes(b"value")), after);
-        assert_eq!(cipher.replay(&entry.to_bytes(), 5, TIP, &mut state), Some(entry.tip()));
+        assert_eq!(cipher.replay(&entry.bytes, 5, TIP, &mut state), Some(entry.tip));
         let expected = [(b"key".to_vec(), b"value".to_vec()), (b"other".to_vec(), b"y".to_vec())];
         assert_eq!((state.items(), state.bytes), (&State::from(expected), after));
         assert_eq!(cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap(), entry, "the same bytes again");
@@ -183,7 +195,7 @@ mod tests {
     #[test]
     fn nothing_else_replays_it() {
         let cipher = cipher(7, SC, CODE);
-        let bytes = cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap().to_bytes();
+        let bytes = cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap().bytes;
         let refused = |cipher: &StateCipher, bytes: &[u8], index: u64, tip: Hash| {
             let mut state = ContractState::default();
             assert_eq!(cipher.replay(bytes, index, tip, &mut state), None);
@@ -206,7 +218,9 @@ mod tests {
     #[test]
     fn different_entries_have_different_nonces_and_equal_lengths() {
         let cipher = cipher(7, SC, CODE);
-        let encrypt = |task, index, tip, value: &[u8]| cipher.encrypt(task, index, tip, &changes(value)).unwrap();
+        let entry = |link: Link| StateEntry::from_bytes(&link.bytes).unwrap();
+        let encrypt =
+            |task, index, tip, value: &[u8]| entry(cipher.encrypt(task, index, tip, &changes(value)).unwrap());
         let entries = [
             encrypt(TASK, 5, TIP, b"value"),
             encrypt(TASK, 5, TIP, b"valuf"),
@@ -214,7 +228,7 @@ mod tests {
             encrypt(TASK, 6, TIP, b"value"),
             encrypt(TaskId([5; 32]), 5, TIP, b"value"),
             encrypt(TASK, 5, Hash([4; 32]), b"value"),
-            self::cipher(7, SC, Hash([9; 32])).encrypt(TASK, 5, TIP, &changes(b"value")).unwrap(),
+            entry(self::cipher(7, SC, Hash([9; 32])).encrypt(TASK, 5, TIP, &changes(b"value")).unwrap()),
         ];
         let nonces: std::collections::BTreeSet<_> = entries.iter().map(|entry| entry.nonce).collect();
         assert_eq!(nonces.len(), entries.len());

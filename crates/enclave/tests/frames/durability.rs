@@ -7,7 +7,7 @@ use crate::{
 use enigma_attestation::Role;
 use enigma_enclave::{KeyManager, OpenError, Worker, identity};
 use enigma_protocol::{
-    Address, Hash,
+    Address, Hash, ScAddress,
     ipc::{BatchInput, OneOrMany, Request, Response},
     json::{Hex, Hex0x, U64},
     receipt::Status,
@@ -107,6 +107,115 @@ fn with_failing_commit(n: u64) -> Option<(Vec<Done>, Snapshot)> {
 fn any_failing_commit_can_be_retried() {
     let commits = (1..).take_while(|n| with_failing_commit(*n).is_some()).count();
     assert_eq!(commits, 5, "one commit for each record");
+}
+
+/// What becomes of `tasks`, and then of `last`, when each is asked for by a thread of its own while nothing becomes durable.
+fn in_the_pipeline(
+    tasks: &[Task],
+    last: &[Task],
+    worker: &Worker<TestTee, Memory>,
+    store: &Memory,
+    meanwhile: impl FnOnce(),
+) -> Vec<Result<Done, u16>> {
+    store.hold();
+    std::thread::scope(|scope| {
+        let run = |task: &Task| task.try_run(worker).map_err(|failure| failure.code.unwrap());
+        let mut asked: Vec<_> = tasks.iter().map(|task| scope.spawn(move || run(task))).collect();
+        store.await_held(tasks.len());
+        asked.extend(last.iter().map(|task| scope.spawn(move || run(task))));
+        store.await_held(tasks.len() + last.len());
+        assert!(asked.iter().all(|asked| !asked.is_finished()), "nothing is answered that is not durable");
+        meanwhile();
+        store.release();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    })
+}
+
+fn sets(network: &mut Network, worker: &dyn Machine, sc: ScAddress, values: &[u8]) -> Vec<Task> {
+    values.iter().map(|n| network.call(worker, sc, ALICE, "set(bytes)", &[*n])).collect()
+}
+
+#[test]
+fn records_run_ahead_of_the_disk_and_reads_do_not() {
+    let (mut network, store, worker) = network();
+    let sc = network.deployed(&worker, &contract(), b"0");
+    let tasks = sets(&mut network, &worker, sc, &[1, 2, 3, 4]);
+    let get = network.call(&worker, sc, ALICE, "get()", b"");
+    let done = in_the_pipeline(&tasks, &[], &worker, &store, || {
+        let Ok(Response::GetTip { result }) = worker.ask(Request::GetTip { input: one(sc) }) else { panic!() };
+        assert_eq!(result.key, U64(0), "only the constructor's delta is durable");
+        let input = BatchInput { contract_address: Hex(sc), first_record_index: U64(0), count: U64(2) };
+        assert_eq!(worker.refuses(Request::SignBatch { input }).0, 13);
+    });
+    let tips: Vec<_> = done.iter().map(|done| done.as_ref().unwrap().receipt.tip).collect();
+    for (index, task) in tasks.iter().enumerate() {
+        assert_eq!(task.run(&worker).receipt.tip, tips[index]);
+    }
+    assert_eq!(get.output(&get.run(&worker)), [4]);
+}
+
+#[test]
+fn a_failure_in_the_pipeline_takes_all_behind_it_along() {
+    for n in 1..=4 {
+        let (mut network, store, worker) = network();
+        let sc = network.deployed(&worker, &contract(), b"0");
+        let other = network.deployed(&worker, &contract(), b"0");
+        let tasks = sets(&mut network, &worker, sc, &[1, 2, 3, 4]);
+        // Another contract's record, behind all of them: it fails too, and can be repeated like them.
+        let of_other = sets(&mut network, &worker, other, &[9]);
+        let (before_it, rest) = tasks.split_at(n - 1);
+        let mut done = in_the_pipeline(&tasks, &of_other, &worker, &store, || store.fail_commit(n as u64));
+        let failed = done.split_off(n - 1);
+        assert_eq!(failed, vec![Err(20); 6 - n]);
+        for (task, done) in before_it.iter().zip(done) {
+            assert_eq!(Ok(task.run(&worker)), done);
+        }
+        // Nothing of it is in the store: a new process is exactly as far.
+        let restarted = network.worker(2, &Memory::from_snapshot(store.snapshot()));
+        network.fetch_keys(&restarted, &[sc, other]);
+        for worker in [&worker, &restarted] {
+            let done: Vec<_> = rest.iter().map(|task| task.run(worker)).collect();
+            assert_eq!(done.len(), 5 - n);
+            assert_eq!(of_other[0].run(worker).receipt.status, Status::Success);
+        }
+        let get = network.call(&worker, sc, ALICE, "get()", b"");
+        assert_eq!(get.run(&worker), get.run(&restarted));
+        assert_eq!(get.output(&get.run(&worker)), [4]);
+    }
+}
+
+#[test]
+fn a_repeat_waits_for_the_disk_and_takes_over_what_failed() {
+    let (mut network, store, worker) = network();
+    let sc = network.deployed(&worker, &contract(), b"0");
+    let task = &sets(&mut network, &worker, sc, &[1])[0];
+    store.hold();
+    store.fail_commit(1);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| task.try_run(&worker));
+        store.await_held(1);
+        let again = scope.spawn(|| task.try_run(&worker));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(!again.is_finished());
+        store.release();
+        assert_eq!(first.join().unwrap().unwrap_err().code, Some(20));
+        assert_eq!(again.join().unwrap().unwrap(), task.run(&worker));
+    });
+}
+
+#[test]
+fn a_record_that_overtook_its_predecessor_waits_for_it() {
+    let (mut network, _, worker) = network();
+    let sc = network.deployed(&worker, &contract(), b"0");
+    let tasks = sets(&mut network, &worker, sc, &[1, 2, 3]);
+    std::thread::scope(|scope| {
+        for task in tasks.iter().rev() {
+            scope.spawn(|| task.run(&worker));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    });
+    let get = network.call(&worker, sc, ALICE, "get()", b"");
+    assert_eq!(get.output(&get.run(&worker)), [3]);
 }
 
 #[test]
@@ -240,7 +349,7 @@ fn decimal(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(",").into_bytes()
 }
 
-fn worker_code(worker: &dyn Machine, sc: enigma_protocol::ScAddress) -> Vec<u8> {
+fn worker_code(worker: &dyn Machine, sc: ScAddress) -> Vec<u8> {
     match worker.ask(Request::GetContract { input: OneOrMany::One(Hex(sc)) }) {
         Ok(Response::GetContract { result }) => result.bytecode.0,
         other => panic!("{other:?}"),

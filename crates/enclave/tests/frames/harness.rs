@@ -5,7 +5,9 @@ use enigma_attestation::{
     simulation::{Platform, Validity},
     verify,
 };
-use enigma_enclave::{Identity, KeyManager, KeyValue, Store, StoreError, Tee, TeeError, Worker, Write, identity};
+use enigma_enclave::{
+    Generation, Identity, KeyManager, KeyValue, Store, StoreError, Tee, TeeError, Ticket, Worker, Write, identity,
+};
 use enigma_protocol::{
     Address, Domain, Hash, ScAddress,
     config::{KeyManagerConfig, NetworkConfig},
@@ -27,7 +29,7 @@ use enigma_protocol::{
     task::{TaskInput, task_id},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
     sync::{
         Arc, Mutex,
@@ -42,22 +44,75 @@ pub const DOMAIN: Domain = Domain { chain_id: 31337, enigma: Address([0xee; 20])
 pub const GAS: u64 = 1_000_000;
 const NOW_S: u64 = 1_800_000_000;
 
-/// A store in memory whose n-th commit can be made to fail.
+/// A store in memory whose n-th commit can be made to fail, and whose commits can be held back.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
     map: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
-    commits: AtomicU64,
-    failing: AtomicU64,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    commits: u64,
+    failing: u64,
+    generation: Generation,
+    held: bool,
+    waiting: VecDeque<(Vec<Write>, Ticket)>,
 }
 
 impl Memory {
     /// Makes the `n`-th commit from now on fail, counted from 1; 0 for none.
     pub fn fail_commit(&self, n: u64) {
-        self.0.commits.store(0, Ordering::SeqCst);
-        self.0.failing.store(n, Ordering::SeqCst);
+        let mut queue = self.0.queue.lock().unwrap();
+        (queue.commits, queue.failing) = (0, n);
+    }
+
+    /// Nothing that is submitted from now on becomes durable until it is released.
+    pub fn hold(&self) {
+        self.0.queue.lock().unwrap().held = true;
+    }
+
+    pub fn release(&self) {
+        let mut queue = self.0.queue.lock().unwrap();
+        queue.held = false;
+        self.commit_waiting(&mut queue);
+    }
+
+    /// Waits until this many sets of writes are held.
+    pub fn await_held(&self, count: usize) {
+        for _ in 0..30_000 {
+            if self.0.queue.lock().unwrap().waiting.len() == count {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        panic!("{count} sets of writes were expected");
+    }
+
+    fn commit_waiting(&self, queue: &mut Queue) {
+        while let Some((writes, ticket)) = queue.waiting.pop_front() {
+            queue.commits += u64::from(!writes.is_empty());
+            if !writes.is_empty() && queue.commits == queue.failing {
+                queue.generation.0 += 1;
+                let behind = queue.waiting.drain(..).map(|(_, ticket)| ticket);
+                for ticket in std::iter::once(ticket).chain(behind) {
+                    ticket.settle(Err(StoreError("the disk is full".into())));
+                }
+                return;
+            }
+            let mut map = self.0.map.lock().unwrap();
+            for (key, value) in writes {
+                match value {
+                    Some(value) => map.insert(key, value),
+                    None => map.remove(&key),
+                };
+            }
+            drop(map);
+            ticket.settle(Ok(()));
+        }
     }
 
     pub fn snapshot(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
@@ -85,18 +140,21 @@ impl Store for Memory {
         Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
-    fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
-        if self.0.commits.fetch_add(1, Ordering::SeqCst) + 1 == self.0.failing.load(Ordering::SeqCst) {
-            return Err(StoreError("the disk is full".into()));
+    fn generation(&self) -> Generation {
+        self.0.queue.lock().unwrap().generation
+    }
+
+    fn submit(&self, generation: Generation, writes: Vec<Write>) -> Result<Ticket, StoreError> {
+        let mut queue = self.0.queue.lock().unwrap();
+        if queue.generation != generation {
+            return Err(StoreError::stale());
         }
-        let mut map = self.0.map.lock().unwrap();
-        for (key, value) in writes {
-            match value {
-                Some(value) => map.insert(key.clone(), value.clone()),
-                None => map.remove(key),
-            };
+        let ticket = Ticket::default();
+        queue.waiting.push_back((writes, ticket.clone()));
+        if !queue.held {
+            self.commit_waiting(&mut queue);
         }
-        Ok(())
+        Ok(ticket)
     }
 }
 
