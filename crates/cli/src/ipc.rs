@@ -105,7 +105,7 @@ pub fn start(endpoint: String, inputs: mpsc::Sender<Input>) -> (Core, JoinHandle
 
 fn timeout_of(request: &Request) -> Duration {
     match request {
-        Request::DeploySecretContract { .. } | Request::ComputeTask { .. } => COMPUTE_TIMEOUT,
+        Request::DeploySecretContract { .. } | Request::ComputeTask { .. } | Request::Query { .. } => COMPUTE_TIMEOUT,
         Request::GetRegistrationParams { .. }
         | Request::GetTip { .. }
         | Request::GetTips { .. }
@@ -114,6 +114,13 @@ fn timeout_of(request: &Request) -> Duration {
         | Request::GetDelta { .. }
         | Request::GetDeltas { .. }
         | Request::GetContract { .. }
+        | Request::GetSnapshot { .. }
+        | Request::UpdateNewContract { .. }
+        | Request::UpdateNewContractOnDeployment { .. }
+        | Request::RemoveContract { .. }
+        | Request::UpdateDeltas { .. }
+        | Request::RemoveDeltas { .. }
+        | Request::AdvanceQueue { .. }
         | Request::GetPTTRequest { .. }
         | Request::PTTResponse { .. }
         | Request::NewTaskEncryptionKey { .. }

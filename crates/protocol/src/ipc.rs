@@ -108,6 +108,47 @@ pub enum Request {
         /// The contract.
         input: OneOrMany<Hex<ScAddress>>,
     },
+    /// Addition: one part of a contract's newest snapshot.
+    GetSnapshot {
+        /// Which.
+        input: SnapshotKey,
+    },
+    /// Takes the code of a contract that was deployed elsewhere.
+    UpdateNewContract {
+        /// The contract.
+        address: Hex<ScAddress>,
+        /// Its executed code.
+        bytecode: ByteArray,
+    },
+    /// The same with the constructor's delta.
+    UpdateNewContractOnDeployment {
+        /// The contract.
+        address: Hex<ScAddress>,
+        /// Its executed code.
+        bytecode: ByteArray,
+        /// The constructor's delta.
+        delta: DeltaField,
+    },
+    /// Removes code and state of a contract.
+    RemoveContract {
+        /// The contract.
+        address: Hex<ScAddress>,
+    },
+    /// Takes entries of state chains that were made elsewhere.
+    UpdateDeltas {
+        /// The entries, each contract's in the order of its chain.
+        deltas: OneOrMany<AddressedDelta>,
+    },
+    /// Removes the ends of state chains.
+    RemoveDeltas {
+        /// Contracts with first and last index.
+        input: OneOrMany<DeltaRange>,
+    },
+    /// Addition: which records are closed on Ethereum, and with which state (development root only).
+    AdvanceQueue {
+        /// How far the contract is there.
+        input: AdvanceInput,
+    },
     /// A fresh request for keys, for a node to carry to the key managers.
     GetPTTRequest {
         /// Addition: for which contracts, epoch and block.
@@ -143,6 +184,11 @@ pub enum Request {
     ComputeTask {
         /// The task.
         input: ComputeInput,
+    },
+    /// Addition: reads a contract's state with its own code.
+    Query {
+        /// The query.
+        input: QueryInput,
     },
     /// Addition: signs the stored receipts of consecutive records.
     SignBatch {
@@ -246,6 +292,138 @@ pub struct DeltaRange {
     pub from: U64,
     /// Last index.
     pub to: U64,
+}
+
+/// Names a part of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotKey {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// The part, 0 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<U64>,
+}
+
+/// An entry in a request: written as `{key, data}`, read from `[key, data]` too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct DeltaField(pub Delta);
+
+impl<'de> Deserialize<'de> for DeltaField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// What an array begins with: the index, or the whole entry.
+        enum First {
+            Key(U64),
+            Delta(Delta),
+        }
+        struct FirstVisitor;
+        impl<'de> Visitor<'de> for FirstVisitor {
+            type Value = First;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an index or an entry")
+            }
+            fn visit_u64<E: de::Error>(self, key: u64) -> Result<First, E> {
+                Ok(First::Key(U64(key)))
+            }
+            fn visit_str<E: de::Error>(self, key: &str) -> Result<First, E> {
+                U64::deserialize(key.into_deserializer()).map(First::Key)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<First, A::Error> {
+                Delta::deserialize(MapAccessDeserializer::new(fields)).map(First::Delta)
+            }
+        }
+        impl<'de> Deserialize<'de> for First {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(FirstVisitor)
+            }
+        }
+        struct DeltaVisitor;
+        impl<'de> Visitor<'de> for DeltaVisitor {
+            type Value = DeltaField;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an entry as {key, data} or [key, data]")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<DeltaField, A::Error> {
+                Delta::deserialize(MapAccessDeserializer::new(fields)).map(DeltaField)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<DeltaField, A::Error> {
+                let delta = match items.next_element()? {
+                    None => return Err(de::Error::invalid_length(0, &self)),
+                    Some(First::Delta(delta)) => delta,
+                    Some(First::Key(key)) => {
+                        let data = items.next_element()?.ok_or_else(|| de::Error::invalid_length(1, &self))?;
+                        Delta { key, data }
+                    }
+                };
+                match items.next_element::<IgnoredAny>()? {
+                    Some(_) => Err(de::Error::custom("expected one entry")),
+                    None => Ok(DeltaField(delta)),
+                }
+            }
+        }
+        deserializer.deserialize_any(DeltaVisitor)
+    }
+}
+
+/// How far a contract is on Ethereum: the host's word, in this version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdvanceInput {
+    /// The contract.
+    pub contract_address: Hex<ScAddress>,
+    /// Its closed records: the index of the next one.
+    pub records: U64,
+    /// Head of its queue after them.
+    pub queue_head: Hex0x<Hash>,
+    /// The tip of its state after them.
+    pub tip: Hex0x<Hash>,
+    /// Proof of it against a certified header; reserved, must be absent in this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_proof: Option<Hex<Vec<u8>>>,
+}
+
+/// A query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryInput {
+    /// The contract.
+    pub contract_address: Hex<ScAddress>,
+    /// Of the input key to which it is sealed.
+    pub epoch: U64,
+    /// The encryption suite, 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<u16>,
+    /// Sealed function.
+    pub encrypted_fn: Hex<Vec<u8>>,
+    /// Sealed arguments.
+    pub encrypted_args: Hex<Vec<u8>>,
+    /// Sealed permit of the caller.
+    pub encrypted_permit: Hex<Vec<u8>>,
+    /// Encapsulated key.
+    #[serde(rename = "userDHKey")]
+    pub user_dh_key: Hex<Vec<u8>>,
+    /// The newest final block: the host's word, in this version.
+    pub block: BlockInput,
+    /// The tip that the state must have; the newest when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tip: Option<Hex0x<Hash>>,
+    /// Proof of the tip against a certified header; reserved, must be absent in this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_proof: Option<Hex<Vec<u8>>>,
+    /// Certificate of that header; reserved, must be absent in this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Hex<Vec<u8>>>,
+}
+
+/// A block of Ethereum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockInput {
+    /// Its number.
+    pub number: U64,
+    /// Its hash.
+    pub hash: Hex0x<Hash>,
+    /// Its time in Unix seconds.
+    pub timestamp: U64,
 }
 
 /// For what keys are requested.
@@ -394,12 +572,20 @@ pub enum Response {
     GetDelta { result: DeltaData },
     GetDeltas { result: Deltas },
     GetContract { result: Contract },
+    GetSnapshot { result: Snapshot },
+    UpdateNewContract { address: Hex<ScAddress>, result: Done },
+    UpdateNewContractOnDeployment { address: Hex<ScAddress>, result: Done },
+    RemoveContract { address: Hex<ScAddress>, result: Done },
+    UpdateDeltas { result: DoneDeltas },
+    RemoveDeltas { result: DoneDeltas },
+    AdvanceQueue { result: Advanced },
     GetPTTRequest { result: PttRequestResult },
     PTTResponse { result: PttErrors },
     NewTaskEncryptionKey { result: TaskEncryptionKey },
     DeploySecretContract { result: DeployResult },
     ComputeTask { result: ComputeResult },
     FailedTask { result: FailedResult },
+    Query { result: QueryResult },
     SignBatch { result: BatchResult },
     SetLedgerView { result: LedgerViewResult },
     AnswerPTTRequest { result: PttResponseInput },
@@ -511,6 +697,63 @@ pub struct Contract {
     /// Addition: there are more bytes; `offset` of the next request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<U64>,
+}
+
+/// Reply to `GetSnapshot`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// Index of the delta behind which the snapshot stands.
+    pub key: U64,
+    /// Its parts.
+    pub parts: U64,
+    /// This part.
+    pub part: U64,
+    /// The part's bytes.
+    pub data: ByteArray,
+    /// There are more; `part` of the next request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<U64>,
+}
+
+/// What became of a change of what is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// 0, or an error code of `spec/ipc.md`: nothing was changed.
+    pub status: u16,
+    /// Addition: why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msg: Option<String>,
+}
+
+/// What became of changes to state chains.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneDeltas {
+    /// 0, or the code of the first error.
+    pub status: u16,
+    /// Those that were not taken or removed; all others were.
+    pub errors: Vec<DeltaError>,
+}
+
+/// What was not done, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaError {
+    /// The contract.
+    pub address: Hex<ScAddress>,
+    /// The entry, or the first of a range.
+    pub key: U64,
+    /// An error code of `spec/ipc.md`.
+    pub status: u16,
+    /// Addition: why, in words.
+    pub msg: String,
+}
+
+/// Reply to `AdvanceQueue`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advanced {
+    /// The index of the next record.
+    pub records: U64,
 }
 
 /// Reply to `PTTResponse`.
@@ -636,6 +879,26 @@ pub struct FailedResult {
     pub receipt: ReceiptJson,
 }
 
+/// Reply to `Query`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueryResult {
+    /// The sealed answer.
+    pub output: Hex<Vec<u8>>,
+    /// 0 success, 1 failure.
+    pub status: u8,
+    /// The block that the contract saw.
+    pub block_number: U64,
+    /// Its hash.
+    pub block_hash: Hex0x<Hash>,
+    /// The tip of the state that was read.
+    pub tip: Hex0x<Hash>,
+    /// Deltas of that state.
+    pub entries: U64,
+    /// The enclave's signature over all of this, see [`crate::query::QueryAnswer`].
+    pub signature: Hex<Signature>,
+}
+
 /// Reply to `SignBatch`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -692,6 +955,14 @@ impl Response {
             | Self::GetDelta { .. }
             | Self::GetDeltas { .. }
             | Self::GetContract { .. }
+            | Self::GetSnapshot { .. }
+            | Self::UpdateNewContract { .. }
+            | Self::UpdateNewContractOnDeployment { .. }
+            | Self::RemoveContract { .. }
+            | Self::UpdateDeltas { .. }
+            | Self::RemoveDeltas { .. }
+            | Self::AdvanceQueue { .. }
+            | Self::Query { .. }
             | Self::GetPTTRequest { .. }
             | Self::PTTResponse { .. }
             | Self::NewTaskEncryptionKey { .. }
