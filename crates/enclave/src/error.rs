@@ -137,14 +137,53 @@ pub(crate) enum Refusal {
     Workers(#[from] InvalidWorkers),
     #[error("epoch {given} cannot be signed now: epoch {next} is next")]
     EpochOrder { given: u64, next: u64 },
+    #[error("the code is refused: {0}")]
+    InvalidCode(String),
+    #[error("contract {0} is here already, with other code or without any; what is here was not changed")]
+    OtherCode(ScAddress),
+    #[error("this is no entry of the contract's chain: {0}")]
+    NotAnEntry(&'static str),
+    #[error("this would leave a gap: {next} of contract {sc} is next")]
+    Gap { sc: ScAddress, next: String },
+    #[error("this would leave a gap: the chain of contract {sc} ends with delta {last}, and so must what is removed")]
+    LeavesGap { sc: ScAddress, last: u64 },
+    #[error("a snapshot of contract {0} stands behind this delta: remove the contract and take it in again")]
+    BehindSnapshot(ScAddress),
+    #[error(
+        "this does not continue the chain of contract {0} that is here: it belongs to another chain, to other code, or to \
+         another place"
+    )]
+    NotContinuing(ScAddress),
+    #[error(
+        "this does not open with the key of contract {0}: it was forged, or made for other code or with another key"
+    )]
+    DoesNotOpen(ScAddress),
+    #[error("this would take contract {0} back behind a state that was executed here, or past it on another chain")]
+    RollBack(ScAddress),
+    #[error(
+        "records of contract {sc} never come back: {records} are closed here, with another head of the queue or more"
+    )]
+    QueueBack { sc: ScAddress, records: u64 },
+    #[error(
+        "the state of contract {sc} that is here is another one: its tip is {tip}, and its snapshot must be complete"
+    )]
+    OtherTip { sc: ScAddress, tip: Hash },
+    #[error("nothing shows that this code belongs to contract {0}: an entry of its state must be here first")]
+    Unproven(ScAddress),
+    #[error(
+        "entries of contract {0} were taken in or removed: `AdvanceQueue` must say first which records they stand behind"
+    )]
+    NotPlaced(ScAddress),
+    #[error("contract {0} is of requests without records, or this request is: a contract has one kind for good")]
+    Bare(ScAddress),
+    #[error("{0} rests on the word of the host and is served by a simulation under the development root only")]
+    DevelopmentOnly(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Tee(#[from] TeeError),
     #[error("the machine ran out of resources while the task ran; nothing was signed, try again")]
     HostExhausted,
-    #[error("`{0}` is not supported by this version: contracts and state enter a core only by execution")]
-    Unsupported(String),
     #[error("this version does not read {0}")]
     UnsupportedField(&'static str),
     #[error("the stored {0} does not verify: the data directory was changed by something else than this enclave")]
@@ -173,10 +212,22 @@ impl Refusal {
             Self::Answer(_) => 15,
             Self::UnknownEpoch(_) | Self::NotSelected { .. } => 16,
             Self::WrongRole { .. } => 17,
+            Self::DevelopmentOnly(_) => 18,
             Self::Store(_) => 20,
             Self::Tee(_) | Self::HostExhausted => 21,
-            Self::Unsupported(_) | Self::UnsupportedField(_) => 22,
+            Self::UnsupportedField(_) => 22,
             Self::Corrupted(_) | Self::Primitive => 23,
+            Self::InvalidCode(_) => 30,
+            Self::OtherCode(_) => 31,
+            Self::NotAnEntry(_) => 32,
+            Self::Gap { .. } | Self::LeavesGap { .. } | Self::BehindSnapshot(_) => 33,
+            Self::NotContinuing(_) => 34,
+            Self::DoesNotOpen(_) => 35,
+            Self::RollBack(_) | Self::QueueBack { .. } => 36,
+            Self::OtherTip { .. } => 37,
+            Self::Unproven(_) => 38,
+            Self::NotPlaced(_) => 39,
+            Self::Bare(_) => 40,
         }
     }
 }

@@ -237,15 +237,9 @@ pub fn busy(bytes: &[u8]) -> Vec<u8> {
     answer(bytes, |_| -> Result<Answer, _> { Err(Refusal::Busy) })
 }
 
-/// A type that neither machine answers: known and not part of this version, or not known at all.
+/// A type that neither machine answers.
 pub(crate) fn unanswered(request_type: &str) -> Refusal {
-    let name = shorten(request_type.into(), MAX_ID_BYTES);
-    match request_type {
-        "UpdateNewContract" | "UpdateNewContractOnDeployment" | "RemoveContract" | "UpdateDeltas" | "RemoveDeltas" => {
-            Refusal::Unsupported(name)
-        }
-        _ => Refusal::UnknownType(name),
-    }
+    Refusal::UnknownType(shorten(request_type.into(), MAX_ID_BYTES))
 }
 
 #[cfg(test)]

@@ -110,6 +110,7 @@ pub(crate) const EPOCHS: &[u8] = b"epoch/";
 const DEPLOYED: &[u8] = b"deployed/";
 const CODES: &[u8] = b"code/";
 const ENTRIES: &[u8] = b"entry/";
+const SNAPSHOTS: &[u8] = b"snapshot/";
 const OUTCOMES: &[u8] = b"outcome/";
 
 pub(crate) fn head_key(sc: ScAddress) -> Vec<u8> {
@@ -122,6 +123,11 @@ pub(crate) fn code_key(sc: ScAddress) -> Vec<u8> {
 
 pub(crate) fn entry_key(sc: ScAddress, index: u64) -> Vec<u8> {
     [ENTRIES, &sc.0, &index.to_be_bytes()].concat()
+}
+
+/// A part of the snapshot behind a delta.
+pub(crate) fn snapshot_key(sc: ScAddress, index: u64, part: u32) -> Vec<u8> {
+    [SNAPSHOTS, &sc.0, &index.to_be_bytes(), &part.to_be_bytes()].concat()
 }
 
 pub(crate) fn outcome_key(sc: ScAddress, record_index: u64) -> Vec<u8> {

@@ -49,6 +49,12 @@ pub trait Tee: Send + Sync + 'static {
     /// When there is no randomness; `bytes` must not be used then.
     fn fill_random(&self, bytes: &mut [u8]) -> Result<(), TeeError>;
 
+    /// Whether this is a simulation under the public development root, which protects nobody from its host: only then the host's
+    /// word stands in for proofs of Ethereum, and requests without records are served.
+    fn is_development(&self) -> bool {
+        false
+    }
+
     /// The host's clock in Unix seconds: untrusted, used for the validity of certificates only.
     fn now_s(&self) -> u64;
 }

@@ -132,6 +132,10 @@ impl Tee for Simulation {
             .map_err(|error| TeeError::Unavailable { service: "randomness", reason: error.to_string() })
     }
 
+    fn is_development(&self) -> bool {
+        true
+    }
+
     fn now_s(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }

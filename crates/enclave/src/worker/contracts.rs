@@ -47,11 +47,39 @@ pub(super) struct Head {
     pub(super) delta_bytes: u64,
     /// The oldest delta that is kept here; above 0 only where the state was taken over from a snapshot.
     pub(super) first: u64,
-    /// The furthest state that this enclave itself executed to, while the chain here does not reach it: it never executes on
-    /// a chain that does not contain it.
+    /// The state behind the last record, where the chain here is another: entries were taken in or removed, and no record is
+    /// executed until the host says which ones they stand behind. The chain must lead through the floor by then.
     pub(super) floor: Option<Floor>,
     /// A contract of requests without records.
     pub(super) bare: bool,
+    /// What came from outside.
+    pub(super) import: Import,
+}
+
+/// What of a contract was taken in from outside, see [`super::import`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Import {
+    /// Code and state were removed. What remains remembers what was executed.
+    pub(super) removed: bool,
+    /// Entries were taken while the state key was not here: whether they open shows when the contract is loaded.
+    pub(super) unverified: bool,
+    /// A snapshot of which not all parts are here.
+    pub(super) partial: Option<PartialSnapshot>,
+}
+
+/// A snapshot of which not all parts are here; it is not part of the chain yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct PartialSnapshot {
+    /// The delta behind which it stands.
+    pub(super) index: u64,
+    /// Its parts.
+    pub(super) parts: u32,
+    /// The next part.
+    pub(super) next: u32,
+    /// The tip before its first part.
+    pub(super) previous_tip: Hash,
+    /// The tip after the parts that are here.
+    pub(super) tip: Hash,
 }
 
 /// Where the newest snapshot of a contract stands.
@@ -130,14 +158,14 @@ impl Slot {
         &mut self,
         store: &Authentic<S>,
         writes: Vec<Write>,
-        head: Head,
+        head: impl Into<Option<Head>>,
         live: impl FnOnce(Option<Live>) -> Option<Live>,
     ) -> Result<Ticket, StoreError> {
         let before = std::mem::take(self);
         let generation = before.generation.unwrap_or_default();
         let ticket = store.submit(generation, writes)?;
         let live = live(before.live);
-        *self = Self { generation: Some(generation), head: Some(head), live, submitted: Some(ticket.clone()) };
+        *self = Self { generation: Some(generation), head: head.into(), live, submitted: Some(ticket.clone()) };
         Ok(ticket)
     }
 }

@@ -7,7 +7,7 @@
 
 use super::{
     Worker,
-    contracts::{self, Contract, Head, Live, Outcome, Slot, lock},
+    contracts::{self, Contract, Head, Import, Live, Outcome, Slot, lock},
     keys::ContractSecrets,
     required,
     state::{ContractState, Link, MAX_STATE_BYTES, StateCipher, derive},
@@ -182,6 +182,9 @@ impl<T: Tee, S: Store> Worker<T, S> {
             if index < expected {
                 return Ok(Turn::Over(slot.submitted()));
             }
+            if slot.head.as_ref().is_some_and(|head| head.floor.is_some()) {
+                return Err(Refusal::NotPlaced(contract.sc()));
+            }
             if index == expected {
                 return Ok(Turn::Now(slot));
             }
@@ -273,7 +276,12 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let Some(opened) = opened else { return Ok(Run::undecryptable(head.tip)) };
         let live = match slot.live.take() {
             Some(live) => live,
-            None => contracts::load_live(&self.store, task.record.sc, head, &secrets)?,
+            None => {
+                contracts::load_live(&self.store, task.record.sc, head, &secrets).map_err(|refusal| match refusal {
+                    Refusal::Corrupted("state") if head.import.unverified => Refusal::DoesNotOpen(task.record.sc),
+                    refusal => refusal,
+                })?
+            }
         };
         let live = slot.live.insert(live);
         let gas_limit = task.record.gas_limit;
@@ -303,6 +311,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             first: 0,
             floor: None,
             bare: false,
+            import: Import::default(),
         });
         let tip = change.as_ref().map_or(previous_tip, |(link, _)| link.tip);
         let receipt = Receipt {

@@ -8,13 +8,13 @@ use crate::{
     error::Refusal,
     frame::{Answer, Frame},
     reply::Writer,
-    store::{HEADS, Store},
+    store::{HEADS, Store, snapshot_key},
     tee::Tee,
 };
-use contracts::Head;
+use contracts::{Head, SnapshotAt};
 use enigma_protocol::{
     ScAddress,
-    ipc::{DeltaKey, DeltaRange, OneOrMany, Options},
+    ipc::{DeltaKey, DeltaRange, OneOrMany, Options, SnapshotKey},
     json::{Hex, U64},
     limits::MAX_ITEMS,
 };
@@ -77,14 +77,49 @@ impl Page {
 }
 
 impl<T: Tee, S: Store> Worker<T, S> {
+    /// A contract that was not removed.
+    fn head(&self, sc: ScAddress) -> Result<Head, Refusal> {
+        let head = contracts::known_head(&self.store, sc)?;
+        if head.import.removed { Err(Refusal::UnknownContract(sc)) } else { Ok(head) }
+    }
+
+    /// The newest delta; the last part of the snapshot where nothing else was taken in.
     fn newest(&self, sc: ScAddress, head: &Head) -> Result<Option<(u64, Vec<u8>)>, Refusal> {
         let Some(index) = head.entries.checked_sub(1) else { return Ok(None) };
-        Ok(Some((index, contracts::load_entry(&self.store, sc, index)?)))
+        let data = match head.snapshot {
+            Some(at) if head.first == head.entries => self.part(sc, &at, at.parts.saturating_sub(1))?,
+            _ => contracts::load_entry(&self.store, sc, index)?,
+        };
+        Ok(Some((index, data)))
+    }
+
+    fn part(&self, sc: ScAddress, at: &SnapshotAt, part: u32) -> Result<Vec<u8>, Refusal> {
+        let unknown = Refusal::UnknownEntry { sc, what: "snapshot part", index: part.into() };
+        self.store.get("snapshot", &snapshot_key(sc, at.index, part))?.ok_or(unknown)
+    }
+
+    pub(super) fn snapshot(&self, frame: &Frame<'_>) -> Result<Answer, Refusal> {
+        let SnapshotKey { address: Hex(sc), part } = one(frame.input()?)?;
+        let part = part.map_or(0, |part| part.0);
+        let unknown = |index| Refusal::UnknownEntry { sc, what: "snapshot part", index };
+        let at = self.head(sc)?.snapshot.ok_or(unknown(part))?;
+        let part = u32::try_from(part).ok().filter(|part| *part < at.parts).ok_or(unknown(part))?;
+        let mut reply = frame.writer();
+        reply.field("address", &Hex(sc));
+        reply.field("key", &at.index);
+        reply.field("parts", &at.parts);
+        reply.field("part", &part);
+        reply.bytes("data", &self.part(sc, &at, part)?);
+        let next = part.saturating_add(1);
+        if next < at.parts {
+            reply.field("next", &next);
+        }
+        reply.finish()
     }
 
     pub(super) fn tip(&self, frame: &Frame<'_>) -> Result<Answer, Refusal> {
         let sc = one(frame.input::<OneOrMany<Hex<ScAddress>>>()?)?.0;
-        let head = contracts::known_head(&self.store, sc)?;
+        let head = self.head(sc)?;
         let (key, data) = self.newest(sc, &head)?.unwrap_or_default();
         let mut reply = frame.writer();
         reply.field("key", &key);
@@ -96,7 +131,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let mut reply = frame.writer();
         reply.open("tips", b'[');
         for Hex(sc) in items(frame.input()?)? {
-            let head = contracts::known_head(&self.store, sc)?;
+            let head = self.head(sc)?;
             if let Some((key, data)) = self.newest(sc, &head)?
                 && !reply.delta(sc, key, &data)
             {
@@ -175,7 +210,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     pub(super) fn all_addresses(&self, frame: &Frame<'_>) -> Result<Answer, Refusal> {
         self.list(frame, "addresses", |reply, sc, head| {
-            Ok(head.is_deployed().then(|| {
+            Ok((head.is_deployed() && !head.import.removed).then(|| {
                 let mark = reply.mark();
                 reply.item(&Hex(sc));
                 reply.keep(mark)
@@ -185,7 +220,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     pub(super) fn delta(&self, frame: &Frame<'_>) -> Result<Answer, Refusal> {
         let DeltaKey { address: Hex(sc), key: U64(index) } = one(frame.input()?)?;
-        let head = contracts::known_head(&self.store, sc)?;
+        let head = self.head(sc)?;
         let mut reply = frame.writer();
         reply.bytes("delta", &self.entry(sc, &head, index)?);
         reply.finish()
@@ -193,7 +228,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     /// A delta that is part of the contract's chain.
     fn entry(&self, sc: ScAddress, head: &Head, index: u64) -> Result<Vec<u8>, Refusal> {
-        if index >= head.entries {
+        if index >= head.entries || index < head.first {
             return Err(Refusal::UnknownEntry { sc, what: "delta", index });
         }
         contracts::load_entry(&self.store, sc, index)
@@ -214,7 +249,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
                 next.push(range);
                 continue;
             }
-            let head = contracts::known_head(&self.store, sc)?;
+            let head = self.head(sc)?;
             // The first index without a delta ends the request, so a range is not longer than what there is.
             for index in from..=to {
                 if page.is_full() || !page.count(reply.delta(sc, index, &self.entry(sc, &head, index)?))? {
@@ -233,7 +268,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
     pub(super) fn contract(&self, frame: &Frame<'_>) -> Result<Answer, Refusal> {
         let mut page = Page::of(frame)?;
         let sc = one(frame.input::<OneOrMany<Hex<ScAddress>>>()?)?.0;
-        let head = contracts::known_head(&self.store, sc)?;
+        let head = self.head(sc)?;
         if !head.is_deployed() {
             return Err(Refusal::UnknownContract(sc));
         }

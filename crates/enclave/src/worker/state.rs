@@ -87,12 +87,21 @@ impl StateCipher {
         Ok(Link { tip: entry.header.tip(&bytes), bytes })
     }
 
+    /// Whether an entry was encrypted for this contract, code and key.
+    pub(super) fn opens(&self, entry: &StateEntry) -> bool {
+        self.plaintext(entry).is_some()
+    }
+
     /// The changes in an entry; `None` when it was changed or made for another contract, code, key or place.
     fn decrypt(&self, entry: &StateEntry) -> Option<StateChanges> {
+        let padded = self.plaintext(entry)?;
+        borsh::from_slice(&Zeroizing::new(unpad(&padded).ok()?)).ok()
+    }
+
+    fn plaintext(&self, entry: &StateEntry) -> Option<Zeroizing<Vec<u8>>> {
         let aad = borsh::to_vec(&entry.header).ok()?;
         let payload = Payload { msg: &entry.ciphertext, aad: &aad };
-        let padded = Zeroizing::new(self.cipher().ok()?.decrypt(&entry.nonce.into(), payload).ok()?);
-        borsh::from_slice(&Zeroizing::new(unpad(&padded).ok()?)).ok()
+        self.cipher().ok()?.decrypt(&entry.nonce.into(), payload).ok().map(Zeroizing::new)
     }
 
     /// Applies the entry with this index, which must follow `tip`; returns the tip after it.

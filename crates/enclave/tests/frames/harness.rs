@@ -161,6 +161,8 @@ impl Store for Memory {
 /// A simulated TEE with counted, reproducible randomness.
 pub struct TestTee {
     pub platform: Platform,
+    /// Says that it is no simulation.
+    pub protects: bool,
     seed: u8,
     drawn: AtomicU64,
 }
@@ -171,7 +173,7 @@ impl TestTee {
     }
 
     pub fn on(seed: u8, platform: Platform) -> Self {
-        Self { platform, seed, drawn: AtomicU64::new(0) }
+        Self { platform, protects: false, seed, drawn: AtomicU64::new(0) }
     }
 
     fn mac(&self, plaintext: &[u8]) -> Hash {
@@ -210,6 +212,10 @@ impl Tee for TestTee {
             *byte = keccak256([&[self.seed], &run.to_be_bytes()[..], &drawn.to_be_bytes()].concat()).0[0];
         }
         Ok(())
+    }
+
+    fn is_development(&self) -> bool {
+        !self.protects
     }
 
     fn now_s(&self) -> u64 {

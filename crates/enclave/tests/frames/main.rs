@@ -7,3 +7,4 @@ mod harness;
 mod key_exchange;
 mod path;
 mod refusals;
+mod take_over;
