@@ -274,7 +274,7 @@ async fn contracts_that_misbehave_fail_readably_and_are_paid_for() {
         assert_eq!(outcome.receipt.status, Status::Failure, "{function}");
         assert_eq!(outcome.receipt.tip, outcome.receipt.previous_tip, "{function} changes nothing");
         spent += u128::from(outcome.receipt.gas_used);
-        let Err(TaskFailed::Failure(text)) = outcome.into_success() else { panic!("{function} did not fail") };
+        let Err(TaskFailed::Failure { text, .. }) = outcome.into_success() else { panic!("{function} did not fail") };
         assert!(!text.is_empty() && text.contains(expected), "{function}: {text}");
     }
     let task = submit(&client, sc, "count()", &[]).await;
@@ -287,7 +287,7 @@ async fn contracts_that_misbehave_fail_readably_and_are_paid_for() {
     let garbage = client.deploy(b"this is not a module".to_vec(), &constructor, options).await.unwrap();
     let failed = client.result(&garbage).await.unwrap();
     spent += u128::from(failed.receipt.gas_used);
-    let Err(TaskFailed::Failure(text)) = failed.into_success() else { panic!("garbage was deployed") };
+    let Err(TaskFailed::Failure { text, .. }) = failed.into_success() else { panic!("garbage was deployed") };
     assert!(!text.is_empty(), "{text}");
     client.confirmed_within(&garbage, PATIENCE).await.unwrap();
     client.confirmed_within(&task, PATIENCE).await.unwrap();

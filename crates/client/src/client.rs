@@ -162,6 +162,9 @@ pub enum TaskError {
     /// The output does not open.
     #[error("the output: {0}")]
     Output(#[from] DoesNotOpen),
+    /// The worker sealed something else than an output.
+    #[error("the output opens and has no known form: the worker runs another version")]
+    OutputForm,
     /// Nothing in time.
     #[error("no result within {waited_s} s; the task is {state:?}. It is not lost: ask again later")]
     Timeout {
@@ -525,11 +528,11 @@ impl Client {
             let answer: TaskResult = self.node.call("getTaskResult", &params).await?;
             if let Some(computed) = answer.result {
                 let receipt = verify_result(&self.ledger.domain(), task, &computed)?;
-                let output = match computed.encrypted_output.0.as_slice() {
+                let plaintext = match computed.encrypted_output.0.as_slice() {
                     [] => Vec::new(),
                     sealed => task.response_key.open(sealed)?,
                 };
-                return Ok(Outcome { receipt, output });
+                return Outcome::open(receipt, &plaintext).ok_or(TaskError::OutputForm);
             }
             if Instant::now() >= deadline {
                 return Err(TaskError::Timeout { waited_s: timeout.as_secs(), state: answer.state });

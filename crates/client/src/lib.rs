@@ -47,4 +47,5 @@ pub mod verify;
 
 pub use client::{Client, ConnectError, Keep, Network, Options, TaskError, TaskOptions};
 pub use enigma_protocol as protocol;
+pub use enigma_protocol::output::{Event, Output};
 pub use task::{Outcome, PreparedTask, Task, TaskFailed};

@@ -3,6 +3,7 @@
 use enigma_protocol::{
     Address, Hash, ScAddress, TaskId,
     json::Hex0x,
+    output::{Failure, Output},
     receipt::{Receipt, Status},
     rpc::TaskInputJson,
     sealing::ResponseKey,
@@ -180,16 +181,21 @@ impl Task {
 pub struct Outcome {
     /// The receipt, signed by the verified worker.
     pub receipt: Receipt,
-    /// The decrypted output: ABI encoded on success, a readable reason on failure, empty otherwise.
-    pub output: Vec<u8>,
+    /// What the task gave, or why it gave nothing.
+    pub output: Result<Output, TaskFailed>,
 }
 
 /// A task that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TaskFailed {
     /// The contract failed, and says why.
-    #[error("the contract failed: {0}")]
-    Failure(String),
+    #[error("the contract failed: {text}")]
+    Failure {
+        /// What it says.
+        text: String,
+        /// A Solidity custom error (selector and arguments), or empty.
+        data: Vec<u8>,
+    },
     /// The worker could not open the input.
     #[error("the recorded input does not open under the contract's key")]
     Undecryptable,
@@ -199,16 +205,25 @@ pub enum TaskFailed {
 }
 
 impl Outcome {
-    /// The output of a successful task.
+    /// Opens what the worker sealed; `None` when it has another form than the receipt's status says.
+    pub(crate) fn open(receipt: Receipt, plaintext: &[u8]) -> Option<Self> {
+        let output = match receipt.status {
+            Status::Success => Ok(Output::from_bytes(plaintext)?),
+            Status::Failure => {
+                let Failure { text, data } = Failure::from_bytes(plaintext)?;
+                Err(TaskFailed::Failure { text, data })
+            }
+            Status::Undecryptable => Err(TaskFailed::Undecryptable),
+            Status::Skipped | Status::Expired => Err(TaskFailed::NotExecuted(receipt.status.name())),
+        };
+        Some(Self { receipt, output })
+    }
+
+    /// The ABI encoded output of a successful task, without its events.
     ///
     /// # Errors
     /// [`TaskFailed`] with the reason otherwise.
     pub fn into_success(self) -> Result<Vec<u8>, TaskFailed> {
-        match self.receipt.status {
-            Status::Success => Ok(self.output),
-            Status::Failure => Err(TaskFailed::Failure(String::from_utf8_lossy(&self.output).into_owned())),
-            Status::Undecryptable => Err(TaskFailed::Undecryptable),
-            Status::Skipped | Status::Expired => Err(TaskFailed::NotExecuted(self.receipt.status.name())),
-        }
+        self.output.map(|output| output.data)
     }
 }

@@ -90,6 +90,9 @@ enum Command {
         /// Allow an endpoint that other machines reach; whoever reaches it can ask for everything a node can
         #[arg(long)]
         allow_remote: bool,
+        /// Log what contracts tell their authors with the SDK's `debug!`, secrets included; a simulation only
+        #[arg(long)]
+        contract_debug: bool,
     },
 }
 
@@ -150,8 +153,8 @@ fn main() -> ExitCode {
     log_to_stderr();
     let done = match arguments.command {
         Command::Identity { place, json } => identity(&place, json),
-        Command::Run { place, config, endpoint, exit_with_parent, allow_remote } => {
-            run(&place, &config, endpoint, exit_with_parent, allow_remote)
+        Command::Run { place, config, endpoint, exit_with_parent, allow_remote, contract_debug } => {
+            run(&place, &config, endpoint, exit_with_parent, allow_remote, contract_debug)
         }
     };
     match done {
@@ -193,7 +196,14 @@ fn identity(place: &Place, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn run(place: &Place, config: &Path, endpoint: Endpoint, exit_with_parent: bool, allow_remote: bool) -> Result<()> {
+fn run(
+    place: &Place,
+    config: &Path,
+    endpoint: Endpoint,
+    exit_with_parent: bool,
+    allow_remote: bool,
+    contract_debug: bool,
+) -> Result<()> {
     if !endpoint.is_local() && !allow_remote {
         bail!(
             "{endpoint} can be reached from other machines, and whoever reaches it can ask for everything a node can; use \
@@ -201,7 +211,8 @@ fn run(place: &Place, config: &Path, endpoint: Endpoint, exit_with_parent: bool,
         );
     }
     let config = read_config(config)?;
-    let (tee, store) = place.open()?;
+    let (mut tee, store) = place.open()?;
+    tee.contract_debug = contract_debug;
     let (signer, handler) = place.role.open(tee, store, config).with_context(|| place.failed())?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;

@@ -1,7 +1,7 @@
 //! What the machines ask of the TEE they run in.
 
 use enigma_attestation::Claims;
-use enigma_protocol::Hash;
+use enigma_protocol::{Hash, ScAddress};
 use zeroize::Zeroizing;
 
 /// What a TEE failed to do. The texts reach the operator and hold nothing secret.
@@ -57,4 +57,13 @@ pub trait Tee: Send + Sync + 'static {
 
     /// The host's clock in Unix seconds: untrusted, used for the validity of certificates only.
     fn now_s(&self) -> u64;
+
+    /// Whether contracts' texts for their authors are wanted. They tell the host what a contract does with secrets, so only a
+    /// TEE that protects nobody may say so.
+    fn shows_contract_debug(&self) -> bool {
+        false
+    }
+
+    /// Takes a text for a contract's author.
+    fn contract_debug(&self, _sc: ScAddress, _text: &str) {}
 }

@@ -11,6 +11,7 @@
 //! | [`signature`] | secp256k1 signatures and the registry of signing purposes |
 //! | [`task`], [`record`], [`receipt`] | what a user asks for, what Ethereum records, what the enclave signs |
 //! | [`sealing`], [`padding`] | how inputs and outputs are encrypted, and what their lengths tell |
+//! | [`output`] | what an output holds |
 //! | [`state`] | state deltas and the tip chain |
 //! | [`selection`] | epochs and the worker tree |
 //! | [`config`] | what evidence binds an enclave to |
@@ -32,6 +33,7 @@ pub mod hash;
 pub mod ipc;
 pub mod json;
 pub mod limits;
+pub mod output;
 pub mod padding;
 pub mod primitives;
 pub mod query;

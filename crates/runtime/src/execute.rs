@@ -1,18 +1,20 @@
 //! Loads exeCode and runs one call of it.
 
 use crate::{
-    Failure, gas,
-    host::{self, Host, RandomStream},
-    imports,
-    instrument::{GAS_HOST_EXHAUSTED, gas_export, stack_export},
+    Failure,
+    engine::{gas_export, stack_export},
+    gas,
+    host::{Host, HostCall},
+    imports::{Import, MODULE, Returns},
     limits as limit,
     validate::{self, Form, InvalidCode, MEMORY},
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use core::fmt;
+use enigma_protocol::output::Event;
 use wasmi::{
-    CompilationMode, Config, Engine, Error, Extern, ExternType, Global, Instance, Module, Mutability, Store, Val,
-    ValType,
+    Caller, CompilationMode, Config, Engine, Error, Extern, ExternType, Func, Global, Instance, Memory, Module,
+    Mutability, Store, Val, ValType,
 };
 use zeroize::Zeroize as _;
 
@@ -34,6 +36,20 @@ pub enum Entry {
     Deploy,
     /// Everything after that.
     Call,
+    /// A reading call that leaves no trace; contracts need not offer it.
+    Query,
+}
+
+impl Entry {
+    /// The exported function.
+    #[must_use]
+    pub const fn export(self) -> &'static str {
+        match self {
+            Entry::Deploy => "deploy",
+            Entry::Call => "call",
+            Entry::Query => validate::QUERY,
+        }
+    }
 }
 
 /// What a call knows about its surroundings. The seed is erased when the context is dropped.
@@ -55,6 +71,10 @@ pub struct Context {
     pub random_seed: [u8; 32],
     /// Most gas that the call may use; more than 2^63 - 1 counts as that.
     pub gas_limit: u64,
+    /// Ethereum gas that the task bought for a call; without any, there is no call.
+    pub call_gas: u64,
+    /// Whether texts for the author are collected. They are part of no result.
+    pub debug: bool,
 }
 
 impl Drop for Context {
@@ -69,15 +89,55 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What came of a call.
+/// A call of an Ethereum contract that a task asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EthereumCall {
+    /// The contract.
+    pub target: [u8; 20],
+    /// Calldata.
+    pub data: Vec<u8>,
+}
+
+/// A payment from the contract's vault that a task asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayOut {
+    /// Who is paid.
+    pub to: [u8; 20],
+    /// Grains.
+    pub amount: u128,
+}
+
+/// What came of a call. A failure leaves nothing behind but its gas, and texts for the author.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Execution {
     /// Gas used, never more than the limit; all of it when it ran out.
     pub gas_used: u64,
     /// The output (Solidity ABI), or why there is none.
     pub outcome: Result<Vec<u8>, Failure>,
-    /// What changed; nothing after a failure.
+    /// What changed.
     pub changes: Changes,
+    /// What the contract tells the caller beside the output.
+    pub events: Vec<Event>,
+    /// What it calls on Ethereum.
+    pub ethereum_call: Option<EthereumCall>,
+    /// What it pays.
+    pub pay_out: Option<PayOut>,
+    /// Texts for the author, where [`Context::debug`] asks for them.
+    pub debug: Vec<String>,
+}
+
+impl Execution {
+    pub(crate) fn failed(gas_used: u64, failure: Failure) -> Self {
+        Execution {
+            gas_used,
+            outcome: Err(failure),
+            changes: Changes::new(),
+            events: Vec::new(),
+            ethereum_call: None,
+            pay_out: None,
+            debug: Vec::new(),
+        }
+    }
 }
 
 impl fmt::Debug for Execution {
@@ -91,7 +151,8 @@ impl fmt::Debug for Execution {
 pub struct Program {
     engine: Engine,
     module: Module,
-    start_gas: u64,
+    pub(crate) start_gas: u64,
+    pub(crate) answers_queries: bool,
 }
 
 impl fmt::Debug for Program {
@@ -118,6 +179,7 @@ impl Program {
         let mut parts = validate::module(exe_code, Form::ExeCode)?;
         validate::bodies(&mut parts)?;
         let start_gas = gas::start(parts.initial_pages, parts.items, parts.data_bytes);
+        let answers_queries = parts.query.is_some();
         drop(parts);
         let engine = Engine::new(&config());
         let module = Module::new(&engine, exe_code).map_err(|error| validate::engine_error(&error))?;
@@ -128,7 +190,7 @@ impl Program {
                 None => return Err(InvalidCode::MissingExport(name)),
             }
         }
-        Ok(Program { engine, module, start_gas })
+        Ok(Program { engine, module, start_gas, answers_queries })
     }
 
     /// What every call costs before its first instruction.
@@ -143,73 +205,112 @@ impl Program {
     /// changed: the caller applies [`Execution::changes`] once they are stored.
     #[must_use]
     pub fn execute(&self, entry: Entry, function: &str, args: &[u8], context: &Context, state: &State) -> Execution {
-        let limit = context.gas_limit.min(i64::MAX.unsigned_abs());
-        let refuse = |gas_used: u64, failure| Execution { gas_used, outcome: Err(failure), changes: Changes::new() };
-        let Some(gas) = limit.checked_sub(self.start_gas) else {
-            return refuse(limit, Failure::OutOfGas { limit: context.gas_limit });
-        };
-        if let Some(failure) = input_failure(function, args) {
-            return refuse(self.start_gas, failure);
-        }
-        let host = Host {
-            function,
-            args,
-            context,
-            state,
-            changes: Changes::new(),
-            delta_bytes: 0,
-            register: Vec::new(),
-            output: Vec::new(),
-            random: RandomStream::new(),
-            instance: None,
-        };
-        let mut store = Store::new(&self.engine, host);
-        let (instance, gas_global, stack_global) = match self.instantiate(&mut store, gas) {
-            Ok(instance) => instance,
-            Err(error) => return refuse(self.start_gas, instantiation_failure(&error)),
-        };
-        let name = match entry {
-            Entry::Deploy => "deploy",
-            Entry::Call => "call",
-        };
-        let result = instance.get_typed_func::<(), ()>(&store, name).and_then(|function| function.call(&mut store, ()));
-
-        let gas_left = gas_global.get(&store).i64().unwrap_or(0);
-        let stack_left = stack_global.get(&store).i64().unwrap_or(0);
-        let host = store.into_data();
-        let failure = match result {
-            Ok(()) => None,
-            Err(_) if gas_left == GAS_HOST_EXHAUSTED => Some(Failure::HostExhausted),
-            Err(_) if gas_left < 0 => Some(Failure::OutOfGas { limit: context.gas_limit }),
-            Err(_) if stack_left < 0 => Some(Failure::StackExhausted),
-            Err(error) => Some(call_failure(error)),
-        };
-        let gas_used = limit.saturating_sub(u64::try_from(gas_left).unwrap_or(0));
-        match failure {
-            Some(failure) => refuse(gas_used, failure),
-            None => Execution { gas_used, outcome: Ok(host.output), changes: canonical(host.changes, state) },
+        match Host::begin(self, entry, function, args, context, state) {
+            Ok((host, gas)) => self.run(entry, host, gas).0,
+            Err(execution) => *execution,
         }
     }
 
+    /// [`Self::execute`] that also tells which imports were called, in order: what a contract does must not depend on its secrets.
+    #[must_use]
+    pub fn execute_traced(
+        &self,
+        entry: Entry,
+        function: &str,
+        args: &[u8],
+        context: &Context,
+        state: &State,
+    ) -> (Execution, Vec<HostCall>) {
+        match Host::begin(self, entry, function, args, context, state) {
+            Ok((mut host, gas)) => {
+                host.trace = Some(Vec::new());
+                self.run(entry, host, gas)
+            }
+            Err(execution) => (*execution, Vec::new()),
+        }
+    }
+
+    fn run(&self, entry: Entry, host: Host<'_>, gas: i64) -> (Execution, Vec<HostCall>) {
+        let mut store = Store::new(&self.engine, Running { host, instance: None });
+        let (result, gas_left, stack_left) = match self.instantiate(&mut store, gas) {
+            Ok((instance, gas_global, stack_global)) => {
+                let function = instance.get_typed_func::<(), ()>(&store, entry.export());
+                let result = function.and_then(|function| function.call(&mut store, ())).map_err(call_failure);
+                let meter = |global: Global| global.get(&store).i64().unwrap_or(0);
+                (result, meter(gas_global), meter(stack_global))
+            }
+            Err(error) => (Err(instantiation_failure(&error)), gas, 0),
+        };
+        let mut host = store.into_data().host;
+        let trace = host.trace.take().unwrap_or_default();
+        (host.finish(result, gas_left, stack_left), trace)
+    }
+
     /// Sets up an instance with `gas` to spend.
-    fn instantiate(&self, store: &mut Store<Host<'_>>, gas: u64) -> Result<(Instance, Global, Global), Error> {
+    fn instantiate(&self, store: &mut Store<Running<'_>>, gas: i64) -> Result<(Instance, Global, Global), Error> {
         let mut functions = Vec::new();
         for import in self.module.imports() {
-            let function = if import.module() == imports::MODULE { host::import(store, import.name()) } else { None };
             // Loading has checked the imports.
-            functions.push(Extern::Func(function.ok_or_else(|| missing(import.name()))?));
+            let known = Import::named(import.name()).filter(|_| import.module() == MODULE);
+            functions.push(Extern::Func(function(store, known.ok_or_else(|| missing(import.name()))?)));
         }
         let instance = Instance::new(&mut *store, &self.module, &functions)?;
         let global =
-            |store: &Store<Host<'_>>, name: &str| instance.get_global(store, name).ok_or_else(|| missing(name));
+            |store: &Store<Running<'_>>, name: &str| instance.get_global(store, name).ok_or_else(|| missing(name));
         let gas_global = global(store, &gas_export())?;
         let stack_global = global(store, &stack_export())?;
         let memory = instance.get_memory(&*store, MEMORY).ok_or_else(|| missing(MEMORY))?;
-        gas_global
-            .set(&mut *store, Val::I64(i64::try_from(gas).unwrap_or(i64::MAX)))
-            .map_err(|_| missing("a mutable gas global"))?;
+        gas_global.set(&mut *store, Val::I64(gas)).map_err(|_| missing("a mutable gas global"))?;
         store.data_mut().instance = Some((gas_global, memory));
         Ok((instance, gas_global, stack_global))
+    }
+}
+
+/// What the engine keeps for its imports.
+struct Running<'a> {
+    host: Host<'a>,
+    /// Gas global and memory of the instance; set once it exists.
+    instance: Option<(Global, Memory)>,
+}
+
+type In<'c, 'a> = Caller<'c, Running<'a>>;
+
+/// Lets the host do what an import asks for.
+fn serve(mut caller: In<'_, '_>, import: Import, arguments: &[u32]) -> Result<i64, Error> {
+    // A contract runs only after its instance exists.
+    let (global, memory) = caller.data().instance.ok_or_else(|| missing("the instance"))?;
+    let mut gas = global.get(&caller).i64().unwrap_or(0);
+    let (memory, running) = memory.data_and_store_mut(&mut caller);
+    let result = running.host.call(import, arguments, memory, &mut gas);
+    global.set(&mut caller, Val::I64(gas)).map_err(|_| missing("a mutable gas global"))?;
+    result.map_err(Error::host)
+}
+
+/// An import as a function of the engine.
+#[allow(clippy::cast_possible_truncation, reason = "what returns an i32 returns a length or a flag")]
+fn function<'a>(store: &mut Store<Running<'a>>, import: Import) -> Func {
+    macro_rules! wrap {
+        ($($argument:ident)*) => {
+            match import.returns() {
+                Returns::Nothing => Func::wrap(store, move |caller: In<'_, 'a>, $($argument: u32),*| {
+                    serve(caller, import, &[$($argument),*]).map(|_| ())
+                }),
+                Returns::I32 => Func::wrap(store, move |caller: In<'_, 'a>, $($argument: u32),*| {
+                    serve(caller, import, &[$($argument),*]).map(|result| result as i32)
+                }),
+                Returns::I64 => Func::wrap(store, move |caller: In<'_, 'a>, $($argument: u32),*| {
+                    serve(caller, import, &[$($argument),*])
+                }),
+            }
+        };
+    }
+    match import.parameters() {
+        0 => wrap!(),
+        1 => wrap!(a),
+        2 => wrap!(a b),
+        3 => wrap!(a b c),
+        4 => wrap!(a b c d),
+        _ => wrap!(a b c d e f g),
     }
 }
 
@@ -238,16 +339,6 @@ fn missing(what: &str) -> Error {
     Error::new(message)
 }
 
-fn input_failure(function: &str, args: &[u8]) -> Option<Failure> {
-    if function.len() > limit::MAX_FUNCTION_BYTES {
-        return Some(Failure::TooLarge { what: "the function's name is", limit: limit::MAX_FUNCTION_BYTES });
-    }
-    if args.len() > limit::MAX_ARGS_BYTES {
-        return Some(Failure::TooLarge { what: "the arguments are", limit: limit::MAX_ARGS_BYTES });
-    }
-    None
-}
-
 /// Why an instance could not be set up: its segments do not fit, or the machine lacks memory.
 fn instantiation_failure(error: &Error) -> Failure {
     use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
@@ -265,10 +356,4 @@ fn call_failure(error: Error) -> Failure {
         Some(trap) => Failure::of_trap(trap),
         None => error.downcast::<Failure>().unwrap_or(Failure::HostExhausted),
     }
-}
-
-/// Leaves out what is as it was.
-fn canonical(mut changes: Changes, state: &State) -> Changes {
-    changes.retain(|key, value| state.get(key) != value.as_ref());
-    changes
 }

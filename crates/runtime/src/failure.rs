@@ -1,15 +1,23 @@
 //! How a call can fail, in words that its caller reads.
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use thiserror::Error;
 use wasmi::TrapCode;
 
 /// Why a call failed. The text is part of the encrypted result; it holds nothing of the state that the contract did not put there.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
-    /// The contract ended the call itself, with this text.
+    /// The contract ended the call itself.
+    #[error("{text}")]
+    Contract {
+        /// What it says.
+        text: String,
+        /// A Solidity custom error, or empty.
+        data: Vec<u8>,
+    },
+    /// Something that this call, or a second time any call, may not do.
     #[error("{0}")]
-    Contract(String),
+    Refused(&'static str),
     /// The gas limit was reached.
     #[error("out of gas: the limit was {limit}")]
     OutOfGas {

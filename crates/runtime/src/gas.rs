@@ -30,10 +30,24 @@ pub const STATE_GET: u64 = 200;
 pub const STATE_WRITE: u64 = 500;
 /// Each byte of key and value that `state_set` and `state_remove` write.
 pub const STATE_WRITE_BYTE: u64 = 4;
-/// `keccak256`, besides the bytes.
-pub const KECCAK: u64 = 150;
-/// Each byte that `keccak256` hashes.
-pub const KECCAK_BYTE: u64 = 2;
+/// `event`, besides the bytes.
+pub const EVENT: u64 = 300;
+/// Each byte of an event's signature and data: it is sealed, stored and sent.
+pub const EVENT_BYTE: u64 = 4;
+/// `ethereum_call` and `pay_out`, besides the bytes.
+pub const EFFECT: u64 = 500;
+/// Each byte of data of an Ethereum call.
+pub const EFFECT_BYTE: u64 = 4;
+/// `keccak256` and `sha256`, besides the bytes.
+pub const HASH: u64 = 150;
+/// Each byte that they hash.
+pub const HASH_BYTE: u64 = 2;
+/// `recover`.
+pub const RECOVER: u64 = 50_000;
+/// `encrypt` and `decrypt`, besides the bytes.
+pub const CIPHER: u64 = 1_000;
+/// Each byte of message and additional data that they read.
+pub const CIPHER_BYTE: u64 = 2;
 /// Each byte of `random`.
 pub const RANDOM_BYTE: u64 = 8;
 

@@ -11,11 +11,12 @@
 //!   `memory.grow` is replaced by one that charges for the pages.
 
 use crate::{
-    RUNTIME_VERSION, gas,
+    engine::{gas_export, stack_export},
+    gas,
     limits::{MAX_EXE_CODE_BYTES, MAX_PRE_CODE_BYTES, MAX_STACK_UNITS},
-    validate::{self, Body, Constant, FUNCTIONS, Form, InvalidCode, MEMORY, Module},
+    validate::{self, Body, Constant, FUNCTIONS, Form, InvalidCode, MEMORY, Module, QUERY},
 };
-use alloc::{format, string::String, vec::Vec};
+use alloc::vec::Vec;
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataCountSection, Encode as _, ExportKind, ExportSection, Function,
     FunctionSection, GlobalSection, GlobalType, Instruction as I, MemorySection, MemoryType, RawSection, SectionId,
@@ -25,16 +26,6 @@ use wasmparser::{FuncType, Operator};
 
 /// Value of the gas global that says that the machine had no memory left.
 pub(crate) const GAS_HOST_EXHAUSTED: i64 = i64::MIN;
-
-/// Name under which exeCode exports the global that holds the gas left.
-pub(crate) fn gas_export() -> String {
-    format!("enigma.gas.{RUNTIME_VERSION}")
-}
-
-/// Name under which exeCode exports the global that holds the stack left.
-pub(crate) fn stack_export() -> String {
-    format!("enigma.stack.{RUNTIME_VERSION}")
-}
 
 /// Checks preCode and turns it into exeCode, the same bytes every time.
 ///
@@ -126,6 +117,9 @@ fn instrument(mut module: Module<'_>) -> Result<Vec<u8>, InvalidCode> {
     exports.export(MEMORY, ExportKind::Memory, 0);
     for (name, index) in FUNCTIONS.iter().zip(module.entries) {
         exports.export(name, ExportKind::Func, index);
+    }
+    if let Some(query) = module.query {
+        exports.export(QUERY, ExportKind::Func, query);
     }
     exports.export(&gas_export(), ExportKind::Global, added.gas);
     exports.export(&stack_export(), ExportKind::Global, added.stack);

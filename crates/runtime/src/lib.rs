@@ -10,8 +10,8 @@
 //! * No input ends the process: bad code is an [`InvalidCode`], whatever goes wrong in a call is a [`Failure`].
 //! * A call that fails changes nothing.
 //!
-//! Deliberately absent: any IO, clock or source of randomness; knowledge of encryption, keys, Ethereum or the network; a
-//! choice of engine at run time; a check that exeCode really came from [`prepare`] (whoever keeps exeCode authenticates it).
+//! Deliberately absent: any IO, clock or source of randomness; knowledge of state encryption, keys, Ethereum or the network; a
+//! choice of engine at run time ([`engine`] is for tests that compare another one); a check that exeCode really came from [`prepare`] (whoever keeps exeCode authenticates it).
 #![no_std]
 #![cfg_attr(
     not(test),
@@ -20,6 +20,7 @@
 
 extern crate alloc;
 
+pub mod engine;
 mod execute;
 mod failure;
 pub mod gas;
@@ -29,8 +30,10 @@ mod instrument;
 pub mod limits;
 mod validate;
 
-pub use execute::{Changes, Context, Entry, Execution, Program, State};
+pub use enigma_protocol::output::Event;
+pub use execute::{Changes, Context, Entry, EthereumCall, Execution, PayOut, Program, State};
 pub use failure::Failure;
+pub use host::HostCall;
 pub use instrument::prepare;
 pub use validate::InvalidCode;
 

@@ -45,6 +45,18 @@ pub const MAX_ARGS_BYTES: usize = 256 << 10;
 pub const MAX_OUTPUT_BYTES: usize = 64 << 10;
 /// The text of a failure that the contract reports.
 pub const MAX_FAILURE_TEXT_BYTES: usize = 1_024;
+/// The data of a typed failure: a selector with a few arguments.
+pub const MAX_FAILURE_DATA_BYTES: usize = 4 << 10;
+/// Events of a call, which its caller gets with the output.
+pub const MAX_EVENTS: usize = 64;
+/// Signatures and data of all events of a call together.
+pub const MAX_EVENT_BYTES: usize = 64 << 10;
+/// The data of a call of Ethereum: it goes into a transaction, where each byte costs.
+pub const MAX_CALL_DATA_BYTES: usize = 16 << 10;
+/// Texts for the author that are collected in one call.
+pub const MAX_DEBUG_BYTES: usize = 16 << 10;
+/// What a text for the author counts for at least, so that there are not too many empty ones.
+pub const MIN_DEBUG_BYTES: usize = 16;
 /// A key of the state.
 pub const MAX_KEY_BYTES: usize = 1_024;
 /// A value of the state, and so the register that `state_get` fills.

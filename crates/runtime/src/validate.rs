@@ -2,7 +2,10 @@
 //!
 //! Sections are checked against our own list first (for errors that say what to change), then by the WebAssembly validator.
 
-use crate::{imports, limits as limit};
+use crate::{
+    imports::{Import, MODULE, Returns},
+    limits as limit,
+};
 use alloc::{
     borrow::ToOwned as _,
     format,
@@ -18,9 +21,11 @@ use wasmparser::{
 };
 
 /// Name of the exported memory.
-pub(crate) const MEMORY: &str = "memory";
+pub const MEMORY: &str = "memory";
 /// Exported functions that every contract has, all `[] -> []`.
 pub(crate) const FUNCTIONS: [&str; 3] = ["deploy", "call", "enigma_abi_1"];
+/// An exported function of the same type that a contract may have.
+pub(crate) const QUERY: &str = "query";
 /// Functions that instrumentation adds.
 const ADDED_FUNCTIONS: u32 = 2;
 /// A local and operands that instrumentation adds to a function.
@@ -182,6 +187,8 @@ pub(crate) struct Module<'a> {
     pub(crate) globals: Vec<Global>,
     /// Function indices of [`FUNCTIONS`].
     pub(crate) entries: [u32; 3],
+    /// Function index of [`QUERY`].
+    pub(crate) query: Option<u32>,
     pub(crate) elements: Option<&'a [u8]>,
     pub(crate) data_count: Option<u32>,
     pub(crate) data: Option<&'a [u8]>,
@@ -216,6 +223,7 @@ pub(crate) fn module(bytes: &[u8], form: Form) -> Result<Module<'_>, InvalidCode
         maximum_pages: 0,
         globals: Vec::new(),
         entries: [0; 3],
+        query: None,
         elements: None,
         data_count: None,
         data: None,
@@ -344,7 +352,7 @@ pub(crate) fn module(bytes: &[u8], form: Form) -> Result<Module<'_>, InvalidCode
     if !has_memory {
         return Err(InvalidCode::NoMemory);
     }
-    module.entries = entries(&module, &exports)?;
+    entries(&mut module, &exports)?;
     Ok(module)
 }
 
@@ -428,29 +436,29 @@ fn check_block(validator: &wasmparser::FuncValidator<ValidatorResources>, block:
     at_most("values of a block", u32::try_from(values).unwrap_or(u32::MAX), limit::MAX_RESULTS)
 }
 
-/// Indices of the exported functions that a contract must have.
-fn entries(module: &Module<'_>, exports: &[wasmparser::Export<'_>]) -> Result<[u32; 3], InvalidCode> {
-    let find = |name: &str| {
-        exports.iter().find(|export| export.name == name).ok_or_else(|| InvalidCode::MissingExport(name.to_owned()))
-    };
-    if find(MEMORY)?.kind != ExternalKind::Memory {
+/// Looks for the exports that the runtime uses.
+fn entries(module: &mut Module<'_>, exports: &[wasmparser::Export<'_>]) -> Result<(), InvalidCode> {
+    let find = |name: &str| exports.iter().find(|export| export.name == name);
+    let missing = |name: &str| InvalidCode::MissingExport(name.to_owned());
+    if find(MEMORY).ok_or_else(|| missing(MEMORY))?.kind != ExternalKind::Memory {
         return Err(InvalidCode::ExportType(MEMORY.to_owned()));
     }
-    let mut entries = [0; 3];
-    for (entry, name) in entries.iter_mut().zip(FUNCTIONS) {
-        let export = find(name)?;
+    let function = |export: &wasmparser::Export<'_>| {
         let ty = usize::try_from(export.index)
             .ok()
             .and_then(|index| module.functions.get(index))
             .and_then(|ty| module.types.get(usize::try_from(*ty).ok()?));
         let is_entry =
             export.kind == ExternalKind::Func && ty.is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty());
-        if !is_entry {
-            return Err(InvalidCode::ExportType(name.to_owned()));
-        }
-        *entry = export.index;
+        if is_entry { Ok(export.index) } else { Err(InvalidCode::ExportType(export.name.to_owned())) }
+    };
+    let mut entries = [0; 3];
+    for (entry, name) in entries.iter_mut().zip(FUNCTIONS) {
+        *entry = function(find(name).ok_or_else(|| missing(name))?)?;
     }
-    Ok(entries)
+    let query = find(QUERY).map(function).transpose()?;
+    (module.entries, module.query) = (entries, query);
+    Ok(())
 }
 
 fn function_type(inner: &CompositeInnerType) -> Result<FuncType, InvalidCode> {
@@ -469,12 +477,16 @@ fn function_type(inner: &CompositeInnerType) -> Result<FuncType, InvalidCode> {
 fn import_type(types: &[FuncType], import: wasmparser::Import<'_>) -> Result<u32, InvalidCode> {
     let full_name = || format!("{}.{}", name(import.module), name(import.name));
     let TypeRef::Func(index) = import.ty else { return Err(InvalidCode::ImportKind(full_name())) };
-    let signature = if import.module == imports::MODULE { imports::signature(import.name) } else { None };
-    let Some((parameters, results)) = signature else {
+    let Some(known) = Import::named(import.name).filter(|_| import.module == MODULE) else {
         return Err(InvalidCode::UnknownImport { module: name(import.module), name: name(import.name) });
     };
+    let results: &[ValType] = match known.returns() {
+        Returns::Nothing => &[],
+        Returns::I32 => &[ValType::I32],
+        Returns::I64 => &[ValType::I64],
+    };
     match usize::try_from(index).ok().and_then(|index| types.get(index)) {
-        Some(ty) if ty.params() == parameters && ty.results() == results => Ok(index),
+        Some(ty) if ty.params() == [ValType::I32].repeat(known.parameters()) && ty.results() == results => Ok(index),
         _ => Err(InvalidCode::ImportType(full_name())),
     }
 }

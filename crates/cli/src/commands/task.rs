@@ -9,7 +9,7 @@ use crate::{
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use enigma_client::{
-    Client, Outcome, PreparedTask, Task, TaskError, TaskOptions, abi,
+    Client, Event, Outcome, Output, PreparedTask, Task, TaskError, TaskFailed, TaskOptions, abi,
     protocol::{
         ScAddress, TaskId,
         json::Hex0x,
@@ -18,7 +18,11 @@ use enigma_client::{
     },
 };
 use serde::Serialize;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    fmt::{self, Display},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// What every task may cost and how long to wait for it.
 #[derive(Debug, Args)]
@@ -167,27 +171,79 @@ struct Finished {
     status: &'static str,
     gas_used: u64,
     worker: String,
-    /// The decrypted output as it was computed: ABI encoded on success.
+    /// The decrypted output as it was computed, ABI encoded; empty unless it succeeded.
     output: String,
+    /// What the contract tells its caller beside the output.
+    events: Vec<ShownEvent>,
     /// The output by the types of `--returns`.
     #[serde(skip_serializing_if = "Option::is_none")]
     values: Option<Vec<String>>,
     /// Why the task failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
+    /// The Solidity custom error that the task failed with: selector and arguments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownEvent {
+    signature: String,
+    /// All parameters, ABI encoded.
+    data: String,
+    /// The parameters by the types of the signature, where these can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<String>>,
+}
+
+impl From<&Event> for ShownEvent {
+    fn from(event: &Event) -> Self {
+        let types = event.signature.split_once('(').and_then(|(_, types)| types.strip_suffix(')'));
+        let values = match types {
+            Some("") if event.data.is_empty() => Some(Vec::new()),
+            types => types.and_then(|types| abi::decode(types, &event.data).ok()),
+        };
+        Self { signature: event.signature.clone(), data: hex0x(&event.data), values }
+    }
+}
+
+impl Display for ShownEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.signature.split('(').next().unwrap_or_default();
+        match &self.values {
+            Some(values) => write!(f, "{name}({})", values.join(", ")),
+            None => write!(f, "{} {}", self.signature, self.data),
+        }
+    }
+}
+
+/// What a contract says, without what would steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).collect()
+}
+
+fn hex0x(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
 }
 
 /// Prints how a task ended; one that did not succeed is an error, after its JSON.
 fn report(output: OutputArgs, task: &Task, outcome: Outcome, returns: Option<&str>) -> anyhow::Result<()> {
     let (status, gas_used) = (outcome.receipt.status, outcome.receipt.gas_used);
-    let hex = format!("0x{}", hex::encode(&outcome.output));
     let is_deployment = TaskId(task.sc().0) == task.id();
-    let (values, failure) = match outcome.into_success() {
-        Ok(bytes) => {
-            let decode = |types| abi::decode(types, &bytes).with_context(|| format!("the task succeeded with {hex}"));
-            (returns.map(decode).transpose()?, None)
+    let (output_data, events, failure) = match outcome.output {
+        Ok(Output { data, events }) => (data, events, None),
+        Err(failed) => (Vec::new(), Vec::new(), Some(failed)),
+    };
+    let hex = hex0x(&output_data);
+    let values = match returns {
+        Some(types) if failure.is_none() => {
+            Some(abi::decode(types, &output_data).with_context(|| format!("the task succeeded with {hex}"))?)
         }
-        Err(failed) => (None, Some(failed)),
+        _ => None,
+    };
+    let error = match &failure {
+        Some(TaskFailed::Failure { data, .. }) if !data.is_empty() => Some(hex0x(data)),
+        _ => None,
     };
     let report = Finished {
         task_id: task.id().to_string(),
@@ -197,8 +253,10 @@ fn report(output: OutputArgs, task: &Task, outcome: Outcome, returns: Option<&st
         gas_used,
         worker: task.worker().to_string(),
         output: hex,
+        events: events.iter().map(ShownEvent::from).collect(),
         values,
         failure: failure.as_ref().map(ToString::to_string),
+        error,
     };
     if output.json || failure.is_none() {
         output.result(&report, |report| match &report.values {
@@ -206,6 +264,9 @@ fn report(output: OutputArgs, task: &Task, outcome: Outcome, returns: Option<&st
             None if is_deployment => report.sc.clone(),
             None => report.output.clone(),
         })?;
+    }
+    for event in &report.events {
+        progress(&printable(&format!("event {event}")));
     }
     progress(&format!("{} with {gas_used} gas, computed by {}, receipt verified", status.name(), task.worker()));
     match failure {
@@ -215,7 +276,8 @@ fn report(output: OutputArgs, task: &Task, outcome: Outcome, returns: Option<&st
                 Status::Failure => "; nothing in the contract's state changed",
                 Status::Success | Status::Skipped | Status::Expired | Status::Undecryptable => "",
             };
-            bail!("{failed}{hint}")
+            let typed = report.error.map_or_else(String::new, |error| format!(" (error {error})"));
+            bail!("{}{typed}{hint}", printable(&failed.to_string()))
         }
     }
 }

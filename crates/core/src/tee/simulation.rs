@@ -16,7 +16,7 @@ use enigma_attestation::{
     simulation::{Platform, Validity},
 };
 use enigma_enclave::{Tee, TeeError};
-use enigma_protocol::{Hash, hash::keccak256};
+use enigma_protocol::{Hash, ScAddress, hash::keccak256};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use std::{
@@ -50,6 +50,8 @@ pub enum OpenPlatformError {
 pub struct Simulation {
     platform: Platform,
     cipher: Aes256GcmSiv,
+    /// Whether the log shows what contracts tell their authors.
+    pub contract_debug: bool,
 }
 
 impl Simulation {
@@ -76,7 +78,7 @@ impl Simulation {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, secret).expand(SEAL_CONTEXT, key.as_mut()).ok()?;
         let cipher = Aes256GcmSiv::new_from_slice(key.as_ref()).ok()?;
-        Some(Self { platform, cipher })
+        Some(Self { platform, cipher, contract_debug: false })
     }
 }
 
@@ -138,6 +140,14 @@ impl Tee for Simulation {
 
     fn now_s(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    }
+
+    fn shows_contract_debug(&self) -> bool {
+        self.contract_debug
+    }
+
+    fn contract_debug(&self, sc: ScAddress, text: &str) {
+        tracing::info!(contract = %sc, "contract: {}", text.escape_debug());
     }
 }
 

@@ -119,6 +119,8 @@ pub(super) struct Outcome {
     pub(super) deployment: Option<Hash>,
     pub(super) receipt: Receipt,
     pub(super) encrypted_output: Vec<u8>,
+    /// Data of the call of Ethereum that the receipt names.
+    pub(super) ethereum_payload: Vec<u8>,
 }
 
 /// Code and state of a contract in memory.

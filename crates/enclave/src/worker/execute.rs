@@ -23,13 +23,14 @@ use enigma_protocol::{
     hash::keccak256,
     ipc::{ComputeInput, ComputeResult, Delta, DeployInput, DeployResult, FailedResult, Response},
     json::{ByteArray, Hex, ReceiptJson, U64},
+    output::{Failure, Output},
     receipt::{MINIMUM_GAS, Receipt, Status, gas_tier},
     record::{Record, queue_genesis, queue_head},
     sealing::{OpenedTask, TaskContext},
     state::{StateChanges, genesis_tip},
     task::{InvalidInput, SUITE_X25519, TaskInput},
 };
-use enigma_runtime::{Context, Entry, Program, prepare};
+use enigma_runtime::{Context, Entry, EthereumCall, PayOut, Program, prepare};
 use std::{sync::MutexGuard, time::Duration};
 use zeroize::Zeroizing;
 
@@ -91,6 +92,8 @@ struct Run {
     previous_tip: Hash,
     deployed: Option<Deployed>,
     change: Option<(Link, StateChanges)>,
+    ethereum_call: Option<EthereumCall>,
+    pay_out: Option<PayOut>,
 }
 
 /// A contract that this record deployed.
@@ -116,20 +119,32 @@ enum Turn<'a> {
 }
 
 impl Run {
-    fn undecryptable(tip: Hash) -> Self {
+    /// A run that leaves nothing but its output.
+    fn without_effects(status: Status, gas_used: u64, encrypted_output: Vec<u8>, tip: Hash) -> Self {
         Self {
-            status: Status::Undecryptable,
-            gas_used: MINIMUM_GAS,
-            encrypted_output: Vec::new(),
+            status,
+            gas_used,
+            encrypted_output,
             previous_tip: tip,
             deployed: None,
             change: None,
+            ethereum_call: None,
+            pay_out: None,
         }
+    }
+
+    fn undecryptable(tip: Hash) -> Self {
+        Self::without_effects(Status::Undecryptable, MINIMUM_GAS, Vec::new(), tip)
     }
 }
 
-/// What the code made of a call: gas used, and output with changes or the text of a failure.
-type Called = (u64, Result<(Zeroizing<Vec<u8>>, StateChanges), String>);
+/// What a call that returned leaves.
+struct Called {
+    output: Zeroizing<Vec<u8>>,
+    changes: StateChanges,
+    ethereum_call: Option<EthereumCall>,
+    pay_out: Option<PayOut>,
+}
 
 impl<T: Tee, S: Store> Worker<T, S> {
     pub(super) fn deploy(&self, input: DeployInput) -> Result<Response, Refusal> {
@@ -240,27 +255,30 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let gas_limit = task.record.gas_limit;
         let pre_code = task.input.pre_code.as_deref().unwrap_or_default();
         let prepare_gas = (pre_code.len() as u64).saturating_mul(PREPARE_GAS_PER_BYTE);
-        let fail = |gas_used: u64, text: String| failed(&opened, Hash::ZERO, gas_used, gas_limit, &text);
+        let fail = |gas_used: u64, failure: Failure| failed(&opened, Hash::ZERO, gas_used, gas_limit, &failure);
         let Some(gas_left) = gas_limit.checked_sub(prepare_gas) else {
             let text = format!("out of gas: the code alone takes {prepare_gas}, the limit was {gas_limit}");
-            return fail(gas_limit, text);
+            return fail(gas_limit, Failure { text, data: Vec::new() });
         };
         let prepared = prepare(pre_code).and_then(|exe_code| Ok((Program::load(&exe_code)?, exe_code)));
         let (program, exe_code) = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => return fail(prepare_gas, format!("the code is refused: {error}")),
+            Err(error) => {
+                let text = format!("the code is refused: {error}");
+                return fail(prepare_gas, Failure { text, data: Vec::new() });
+            }
         };
         let (call_gas, result) =
-            call(&program, Entry::Deploy, task, &opened, &secrets, gas_left, &ContractState::default())?;
+            self.call(&program, Entry::Deploy, task, &opened, &secrets, gas_left, &ContractState::default())?;
         let gas_used = prepare_gas.saturating_add(call_gas);
-        let (output, changes) = match result {
-            Ok(result) => result,
-            Err(text) => return fail(gas_used, text),
+        let called = match result {
+            Ok(called) => called,
+            Err(failure) => return fail(gas_used, failure),
         };
         let exe_code_hash = keccak256(&exe_code);
         let tip = genesis_tip(task.record.sc, exe_code_hash);
         let cipher = StateCipher::new(&secrets, task.record.sc, exe_code_hash)?;
-        let run = succeeded(task, &opened, &cipher, (tip, 0), gas_used, &output, changes)?;
+        let run = succeeded(task, &opened, &cipher, (tip, 0), gas_used, called)?;
         Ok(Run { deployed: Some(Deployed { exe_code, exe_code_hash, program, cipher }), ..run })
     }
 
@@ -285,20 +303,63 @@ impl<T: Tee, S: Store> Worker<T, S> {
         };
         let live = slot.live.insert(live);
         let gas_limit = task.record.gas_limit;
-        let (gas_used, result) = call(&live.program, Entry::Call, task, &opened, &secrets, gas_limit, &live.state)?;
+        let (gas_used, result) =
+            self.call(&live.program, Entry::Call, task, &opened, &secrets, gas_limit, &live.state)?;
         match result {
-            Ok((output, changes)) => {
-                succeeded(task, &opened, &live.cipher, (head.tip, head.entries), gas_used, &output, changes)
-            }
-            Err(text) => failed(&opened, head.tip, gas_used, gas_limit, &text),
+            Ok(called) => succeeded(task, &opened, &live.cipher, (head.tip, head.entries), gas_used, called),
+            Err(failure) => failed(&opened, head.tip, gas_used, gas_limit, &failure),
         }
+    }
+
+    /// Runs the code: gas used, and what the call leaves or why it failed.
+    #[allow(clippy::too_many_arguments, reason = "everything that a call depends on")]
+    fn call(
+        &self,
+        program: &Program,
+        entry: Entry,
+        task: &Task,
+        opened: &OpenedTask,
+        secrets: &ContractSecrets,
+        gas_limit: u64,
+        state: &ContractState,
+    ) -> Result<(u64, Result<Called, Failure>), Refusal> {
+        let Task { record, input, .. } = task;
+        let context = Context {
+            contract: record.sc.0,
+            task_id: input.task_id.0,
+            caller: record.sender.0,
+            value: record.value,
+            block_number: record.block_number,
+            block_timestamp: record.timestamp,
+            random_seed: random_seed(secrets, input.task_id, record.prevrandao)?,
+            gas_limit,
+            call_gas: record.call_gas,
+            debug: self.tee.shows_contract_debug(),
+        };
+        let execution = program.execute(entry, &opened.function, &opened.args, &context, state.items());
+        for text in &execution.debug {
+            self.tee.contract_debug(record.sc, text);
+        }
+        let data = match execution.outcome {
+            Ok(data) => data,
+            Err(failure) if !failure.is_final() => return Err(Refusal::HostExhausted),
+            Err(failure) => return Ok((execution.gas_used, Err(sealed_failure(failure)))),
+        };
+        let changes = StateChanges(execution.changes);
+        if state.bytes_after(&changes) > MAX_STATE_BYTES {
+            let text = format!("the contract's state would exceed {MAX_STATE_BYTES} bytes");
+            return Ok((execution.gas_used, Err(Failure { text, data: Vec::new() })));
+        }
+        let output = Zeroizing::new(Output { data, events: execution.events }.to_bytes());
+        let (ethereum_call, pay_out) = (execution.ethereum_call, execution.pay_out);
+        Ok((execution.gas_used, Ok(Called { output, changes, ethereum_call, pay_out })))
     }
 
     /// Submits everything that the record makes, as one, and goes on from there in memory.
     fn conclude(&self, task: &Task, run: Run, slot: &mut Slot) -> Result<(Answer, Ticket), Refusal> {
         let Task { record, record_hash, input } = task;
         let sc = record.sc;
-        let Run { status, gas_used, encrypted_output, previous_tip, deployed, change } = run;
+        let Run { status, gas_used, encrypted_output, previous_tip, deployed, change, ethereum_call, pay_out } = run;
         let before = slot.head.clone().unwrap_or_else(|| Head {
             records: 0,
             queue_head: queue_genesis(sc),
@@ -329,11 +390,11 @@ impl<T: Tee, S: Store> Worker<T, S> {
             output_hash: keccak256(&encrypted_output),
             gas_used,
             status,
-            call_target: Address::ZERO,
-            call_data_hash: Hash::ZERO,
-            call_gas: 0,
-            pay_to: Address::ZERO,
-            pay_amount: 0,
+            call_target: ethereum_call.as_ref().map_or(Address::ZERO, |call| Address(call.target)),
+            call_data_hash: ethereum_call.as_ref().map_or(Hash::ZERO, |call| keccak256(&call.data)),
+            call_gas: ethereum_call.as_ref().map_or(0, |_| record.call_gas),
+            pay_to: pay_out.map_or(Address::ZERO, |pay_out| Address(pay_out.to)),
+            pay_amount: pay_out.map_or(0, |pay_out| pay_out.amount),
         };
         let head = Head {
             records: before.records.saturating_add(1),
@@ -348,6 +409,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             deployment: input.pre_code.is_some().then_some(head.pre_code_hash),
             receipt,
             encrypted_output,
+            ethereum_payload: ethereum_call.map(|call| call.data).unwrap_or_default(),
         };
         let mut writes = vec![
             self.store.save(outcome_key(sc, record.record_index), &outcome)?,
@@ -378,7 +440,8 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     /// The reply to a record, the same every time.
     fn reply(&self, answer: Answer) -> Result<Response, Refusal> {
-        let Answer { outcome: Outcome { receipt, encrypted_output, deployment, .. }, delta, exe_code } = answer;
+        let Answer { outcome, delta, exe_code } = answer;
+        let Outcome { receipt, encrypted_output, ethereum_payload, deployment, .. } = outcome;
         let signature = Hex(self.signing_key.sign(receipt.digest(&self.network.domain)));
         let used_gas = U64(receipt.gas_used);
         let (receipt_json, output) = (ReceiptJson::from(&receipt), Hex(encrypted_output));
@@ -388,7 +451,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         }
         let delta =
             delta.map_or_else(Delta::default, |data| Delta { key: U64(receipt.delta_index), data: ByteArray(data) });
-        let (ethereum_payload, ethereum_address) = (Hex(Vec::new()), Hex(Address::ZERO));
+        let (ethereum_payload, ethereum_address) = (Hex(ethereum_payload), Hex(receipt.call_target));
         let Some(pre_code_hash) = deployment else {
             let receipt = receipt_json;
             let result = ComputeResult {
@@ -425,44 +488,20 @@ fn random_seed(secrets: &ContractSecrets, task_id: TaskId, prevrandao: Hash) -> 
     Ok(*derive(&secrets.random, &[b"enigma/random/1", &task_id.0, &prevrandao.0])?)
 }
 
-fn call(
-    program: &Program,
-    entry: Entry,
-    task: &Task,
-    opened: &OpenedTask,
-    secrets: &ContractSecrets,
-    gas_limit: u64,
-    state: &ContractState,
-) -> Result<Called, Refusal> {
-    let Task { record, input, .. } = task;
-    let context = Context {
-        contract: record.sc.0,
-        task_id: input.task_id.0,
-        caller: record.sender.0,
-        value: record.value,
-        block_number: record.block_number,
-        block_timestamp: record.timestamp,
-        random_seed: random_seed(secrets, input.task_id, record.prevrandao)?,
-        gas_limit,
+/// A failure as its caller reads it.
+fn sealed_failure(failure: enigma_runtime::Failure) -> Failure {
+    let text = failure.to_string();
+    let data = match failure {
+        enigma_runtime::Failure::Contract { data, .. } => data,
+        _ => Vec::new(),
     };
-    let execution = program.execute(entry, &opened.function, &opened.args, &context, state.items());
-    let changes = StateChanges(execution.changes);
-    let result = match execution.outcome {
-        Err(failure) if !failure.is_final() => return Err(Refusal::HostExhausted),
-        Err(failure) => Err(failure.to_string()),
-        Ok(_) if state.bytes_after(&changes) > MAX_STATE_BYTES => {
-            Err(format!("the contract's state would exceed {MAX_STATE_BYTES} bytes"))
-        }
-        Ok(output) => Ok((Zeroizing::new(output), changes)),
-    };
-    Ok((execution.gas_used, result))
+    Failure { text, data }
 }
 
-fn failed(opened: &OpenedTask, tip: Hash, gas_used: u64, gas_limit: u64, text: &str) -> Result<Run, Refusal> {
-    let status = Status::Failure;
-    let encrypted_output = opened.response.seal(tip, status, text.as_bytes()).map_err(|_| Refusal::Primitive)?;
-    let gas_used = gas_tier(gas_used, gas_limit);
-    Ok(Run { status, gas_used, encrypted_output, previous_tip: tip, deployed: None, change: None })
+fn failed(opened: &OpenedTask, tip: Hash, gas_used: u64, gas_limit: u64, failure: &Failure) -> Result<Run, Refusal> {
+    let (status, content) = (Status::Failure, Zeroizing::new(failure.to_bytes()));
+    let encrypted_output = opened.response.seal(tip, status, &content).map_err(|_| Refusal::Primitive)?;
+    Ok(Run::without_effects(status, gas_tier(gas_used, gas_limit), encrypted_output, tip))
 }
 
 /// The place of the delta is given by the tip and the number of deltas before it.
@@ -472,11 +511,11 @@ fn succeeded(
     cipher: &StateCipher,
     (previous_tip, index): (Hash, u64),
     gas_used: u64,
-    output: &[u8],
-    changes: StateChanges,
+    called: Called,
 ) -> Result<Run, Refusal> {
+    let Called { output, changes, ethereum_call, pay_out } = called;
     let status = Status::Success;
-    let encrypted_output = opened.response.seal(previous_tip, status, output).map_err(|_| Refusal::Primitive)?;
+    let encrypted_output = opened.response.seal(previous_tip, status, &output).map_err(|_| Refusal::Primitive)?;
     let change = if changes.0.is_empty() {
         None
     } else {
@@ -484,21 +523,33 @@ fn succeeded(
         Some((link, changes))
     };
     let gas_used = gas_tier(gas_used, task.record.gas_limit);
-    Ok(Run { status, gas_used, encrypted_output, previous_tip, deployed: None, change })
+    Ok(Run { status, gas_used, encrypted_output, previous_tip, deployed: None, change, ethereum_call, pay_out })
 }
 
 #[cfg(test)]
 mod tests {
-    use enigma_protocol::{limits::MAX_MESSAGE_BYTES, padding::size_class};
-    use enigma_runtime::limits::{MAX_DELTA_BYTES, MAX_EXE_CODE_BYTES, MAX_OUTPUT_BYTES, MAX_STATE_WRITES};
+    use enigma_protocol::{limits::MAX_MESSAGE_BYTES, output, padding::size_class};
+    use enigma_runtime::limits::{
+        MAX_CALL_DATA_BYTES, MAX_DELTA_BYTES, MAX_EVENT_BYTES, MAX_EVENTS, MAX_EXE_CODE_BYTES, MAX_FAILURE_DATA_BYTES,
+        MAX_FAILURE_TEXT_BYTES, MAX_OUTPUT_BYTES, MAX_STATE_WRITES,
+    };
+
+    #[test]
+    fn the_largest_output_is_read_by_its_caller() {
+        const {
+            assert!(MAX_OUTPUT_BYTES + MAX_EVENT_BYTES + 8 * (MAX_EVENTS + 1) <= output::MAX_OUTPUT_BYTES);
+            assert!(MAX_FAILURE_TEXT_BYTES + MAX_FAILURE_DATA_BYTES + 8 <= output::MAX_OUTPUT_BYTES);
+        }
+    }
 
     #[test]
     fn the_largest_reply_fits_a_frame() {
         // Lengths and tags of an encoded change; header, nonce, length and tag of an entry; receipt and names of the reply.
         let (change, entry, names) = (9, 256, 16 << 10);
         let delta = size_class(MAX_DELTA_BYTES + MAX_STATE_WRITES * change) + entry;
-        // Code and delta are decimal numbers with commas, the output is hexadecimal.
-        let largest = 4 * (MAX_EXE_CODE_BYTES + delta) + 2 * (size_class(MAX_OUTPUT_BYTES) + 64) + names;
+        // Code and delta are decimal numbers with commas, output and calldata are hexadecimal.
+        let output = size_class(output::MAX_OUTPUT_BYTES) + 64 + MAX_CALL_DATA_BYTES;
+        let largest = 4 * (MAX_EXE_CODE_BYTES + delta) + 2 * output + names;
         assert!(largest <= MAX_MESSAGE_BYTES, "{largest} bytes: a node could never read this reply, nor go on");
     }
 }

@@ -18,7 +18,8 @@ use enigma_protocol::{
     },
     ipc::{EpochInput, EpochResult, LedgerViewInput},
     json::{ByteArray, Hex, Hex0x, RecordJson, U64, U128},
-    receipt::Receipt,
+    output::{Failure as TaskFailure, Output},
+    receipt::{Receipt, Status},
     record::Record,
     sealing::{
         ResponseKey, TaskContext,
@@ -584,13 +585,28 @@ impl Task {
         Ok(Done { response, receipt, signature, encrypted_output })
     }
 
-    /// The output as the user reads it.
-    pub fn output(&self, done: &Done) -> Vec<u8> {
-        self.response_key.open(&done.encrypted_output).unwrap()
+    /// Everything that the user reads of a success.
+    #[track_caller]
+    pub fn whole_output(&self, done: &Done) -> Output {
+        Output::from_bytes(&self.response_key.open(&done.encrypted_output).unwrap()).expect("an output")
     }
 
+    /// The output as the user reads it.
+    #[track_caller]
+    pub fn output(&self, done: &Done) -> Vec<u8> {
+        assert_eq!(done.receipt.status, Status::Success, "{}", self.text(done));
+        self.whole_output(done).data
+    }
+
+    /// Everything that the user reads of a failure.
+    #[track_caller]
+    pub fn failure(&self, done: &Done) -> TaskFailure {
+        TaskFailure::from_bytes(&self.response_key.open(&done.encrypted_output).unwrap()).expect("a failure")
+    }
+
+    /// The text of a failure; empty for a success.
     pub fn text(&self, done: &Done) -> String {
-        String::from_utf8_lossy(&self.output(done)).into_owned()
+        if done.receipt.status == Status::Failure { self.failure(done).text } else { String::new() }
     }
 }
 

@@ -85,6 +85,8 @@ impl Deployed {
             block_timestamp: self.now,
             random_seed: [self.tasks; 32],
             gas_limit,
+            call_gas: 0,
+            debug: false,
         };
         let execute = || self.program.execute(entry, signature, arguments, &context, &self.state);
         let execution = execute();

@@ -84,6 +84,20 @@ fn pointers_outside_the_memory() {
         ("(call $random (i32.const 0) (i32.const -1))", outside("random", 0, max)),
         ("(call $keccak256 (i32.const 0) (i32.const -1) (i32.const 0))", outside("keccak256", 0, max)),
         ("(call $keccak256 (i32.const 0) (i32.const 1) (i32.const 65505))", outside("keccak256", 65505, 32)),
+        ("(call $sha256 (i32.const 0) (i32.const -1) (i32.const 0))", outside("sha256", 0, max)),
+        ("(call $sha256 (i32.const 0) (i32.const 1) (i32.const 65505))", outside("sha256", 65505, 32)),
+        ("(call $event (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 1))", outside("event", 0, max)),
+        ("(call $event (i32.const 0) (i32.const 1) (i32.const 65536) (i32.const 1))", outside("event", 65536, 1)),
+        ("(call $ethereum_call (i32.const 65517) (i32.const 0) (i32.const 0))", outside("ethereum_call", 65517, 20)),
+        ("(call $ethereum_call (i32.const 0) (i32.const 1) (i32.const -1))", outside("ethereum_call", 1, max)),
+        ("(call $pay_out (i32.const 65517) (i32.const 0))", outside("pay_out", 65517, 20)),
+        ("(call $pay_out (i32.const 0) (i32.const 65521))", outside("pay_out", 65521, 16)),
+        ("(call $fail_with (i32.const 0) (i32.const -1) (i32.const 0) (i32.const 0))", outside("fail_with", 0, max)),
+        ("(call $fail_with (i32.const 0) (i32.const 0) (i32.const 2) (i32.const -1))", outside("fail_with", 2, max)),
+        ("(call $debug (i32.const 3) (i32.const -1))", outside("debug", 3, max)),
+        ("(drop (call $recover (i32.const 65505) (i32.const 0) (i32.const 0)))", outside("recover", 65505, 32)),
+        ("(drop (call $recover (i32.const 0) (i32.const 65472) (i32.const 0)))", outside("recover", 65472, 65)),
+        ("(drop (call $recover (i32.const 0) (i32.const 0) (i32.const 65517)))", outside("recover", 65517, 20)),
     ] {
         check(call, &text);
     }

@@ -122,7 +122,7 @@ fn meters_cannot_be_named() {
     for global in [1, 2, 3] {
         assert!(prepare(&forge(global)).unwrap_err().to_string().contains("unknown global"), "{global}");
     }
-    let helper = contract("", "(call 22)");
+    let helper = contract("", "(call 31)");
     assert!(prepare(&helper).unwrap_err().to_string().contains("unknown function"));
 }
 

@@ -1,6 +1,7 @@
 //! The runtime from outside: contracts as text, run as a node's enclave runs them.
 
 mod behaviour;
+mod effects;
 mod equivalence;
 mod failures;
 mod hostile;
@@ -30,6 +31,15 @@ pub const IMPORTS: &str = r#"
   (import "enigma" "random" (func $random (param i32 i32)))
   (import "enigma" "keccak256" (func $keccak256 (param i32 i32 i32)))
   (import "enigma" "gas_left" (func $gas_left (result i64)))
+  (import "enigma" "fail_with" (func $fail_with (param i32 i32 i32 i32)))
+  (import "enigma" "event" (func $event (param i32 i32 i32 i32)))
+  (import "enigma" "ethereum_call" (func $ethereum_call (param i32 i32 i32)))
+  (import "enigma" "pay_out" (func $pay_out (param i32 i32)))
+  (import "enigma" "recover" (func $recover (param i32 i32 i32) (result i32)))
+  (import "enigma" "sha256" (func $sha256 (param i32 i32 i32)))
+  (import "enigma" "encrypt" (func $encrypt (param i32 i32 i32 i32 i32 i32 i32)))
+  (import "enigma" "decrypt" (func $decrypt (param i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "enigma" "debug" (func $debug (param i32 i32)))
 "#;
 
 /// What every contract must export, with empty bodies.
@@ -58,6 +68,8 @@ pub fn context(gas_limit: u64) -> Context {
         block_timestamp: 1_700_000_000,
         random_seed: [9; 32],
         gas_limit,
+        call_gas: 50_000,
+        debug: false,
     }
 }
 
@@ -81,6 +93,7 @@ pub fn run(pre_code: &[u8], gas_limit: u64) -> Execution {
 pub fn failure(execution: &Execution, gas_limit: u64) -> String {
     assert!(execution.gas_used <= gas_limit, "{} of {gas_limit} gas", execution.gas_used);
     assert_eq!(execution.changes, Changes::new());
+    assert!(execution.events.is_empty() && execution.ethereum_call.is_none() && execution.pay_out.is_none());
     let failure = execution.outcome.clone().expect_err("the call fails");
     assert!(failure.is_final(), "{failure}");
     failure.to_string()

@@ -77,7 +77,7 @@ fn imports() {
     check(
         "",
         "(call $keccak256 (i32.const 0) (i32.const 10) (i32.const 0))",
-        9 + gas::HOST_CALL + gas::KECCAK + 10 * gas::KECCAK_BYTE,
+        9 + gas::HOST_CALL + gas::HASH + 10 * gas::HASH_BYTE,
     );
     check("", "(drop (call $state_get (i32.const 0) (i32.const 8)))", 8 + gas::HOST_CALL + gas::STATE_GET + 1);
     check(
@@ -90,6 +90,33 @@ fn imports() {
         "(call $state_remove (i32.const 0) (i32.const 8))",
         8 + gas::HOST_CALL + gas::STATE_WRITE + 8 * gas::STATE_WRITE_BYTE,
     );
+    check(
+        "",
+        "(call $event (i32.const 0) (i32.const 8) (i32.const 0) (i32.const 100))",
+        10 + gas::HOST_CALL + gas::EVENT + 108 * gas::EVENT_BYTE,
+    );
+    check(
+        "(data (i32.const 0) \"\\01\")",
+        "(call $ethereum_call (i32.const 0) (i32.const 0) (i32.const 9))",
+        1 + 9 + gas::HOST_CALL + gas::EFFECT + 9 * gas::EFFECT_BYTE,
+    );
+    check(
+        "(data (i32.const 0) \"\\01\")",
+        "(call $pay_out (i32.const 0) (i32.const 20))",
+        1 + 8 + gas::HOST_CALL + gas::EFFECT,
+    );
+    check(
+        "",
+        "(call $sha256 (i32.const 0) (i32.const 10) (i32.const 0))",
+        9 + gas::HOST_CALL + gas::HASH + 10 * gas::HASH_BYTE,
+    );
+    check("", "(drop (call $recover (i32.const 0) (i32.const 0) (i32.const 0)))", 9 + gas::HOST_CALL + gas::RECOVER);
+    let cipher = 13 + gas::HOST_CALL + gas::CIPHER + 40 * gas::CIPHER_BYTE;
+    let arguments =
+        "(i32.const 0) (i32.const 0) (i32.const 0) (i32.const 10) (i32.const 0) (i32.const 30) (i32.const 0)";
+    check("", &format!("(call $encrypt {arguments})"), cipher);
+    check("", &format!("(drop (call $decrypt {arguments}))"), cipher);
+    check("", "(call $debug (i32.const 0) (i32.const 33))", 8 + gas::HOST_CALL + 2);
 }
 
 #[test]
