@@ -37,6 +37,7 @@ impl Auction {
 
     /// What is sold, by whom and until when.
     #[call]
+    #[query]
     pub fn info(&self) -> (String, Address, u64) {
         (self.item.get_or_default(), self.seller.get_or_default(), self.closes_at.get_or_default())
     }
@@ -56,6 +57,7 @@ impl Auction {
     /// Who won and for what price, once the auction is over: the second highest bid or the reserve price, whichever is more.
     /// Among equal bids the bidder who came first wins.
     #[call]
+    #[query]
     pub fn result(&self) -> Result<(Address, U256), String> {
         ensure!(!self.is_open(), "the auction is not over yet");
         let mut price = self.reserve.get_or_default();
@@ -83,96 +85,90 @@ impl Auction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::testing;
+    use enigma_sdk::testing::{Failure, Tested};
 
     const SELLER: Address = Address([0x5e; 20]);
     const ALICE: Address = Address([0xa1; 20]);
     const BOB: Address = Address([0xb0; 20]);
     const CAROL: Address = Address([0xca; 20]);
-    const CLOSES_AT: u64 = 1_000;
+    const HOUR: u64 = 3_600;
 
-    fn open(reserve: u64) {
-        testing::reset();
-        testing::set_caller(SELLER);
-        let arguments = (String::from("a painting"), CLOSES_AT, U256::from(reserve));
-        assert_eq!(testing::deploy::<Auction>("construct(string,uint64,uint256)", arguments), Ok(vec![]));
+    /// An auction that closes in an hour.
+    fn open(auction: &mut Tested<Auction>, reserve: u64) {
+        let closes_at = auction.block_timestamp() + HOUR;
+        auction.by(SELLER).construct("a painting".into(), closes_at, U256::from(reserve)).unwrap();
     }
 
-    fn bid(bidder: Address, amount: u64) -> Result<Vec<u8>, String> {
-        testing::set_caller(bidder);
-        testing::call::<Auction>("bid(uint256)", (U256::from(amount),))
+    fn bid(auction: &mut Tested<Auction>, bidder: Address, amount: u64) -> Result<(), Failure> {
+        auction.by(bidder).bid(U256::from(amount))
     }
 
-    fn result() -> Result<Vec<u8>, String> {
-        testing::call::<Auction>("result()", ())
-    }
-
-    #[track_caller]
-    fn check(reserve: u64, bids: &[(Address, u64)], expected: Result<(Address, u64), &str>) {
-        open(reserve);
-        for (bidder, amount) in bids {
-            assert_eq!(bid(*bidder, *amount), Ok(vec![]));
+    #[enigma_sdk::test]
+    fn the_highest_bidder_pays_the_second_price(auction: &mut Tested<Auction>) {
+        for (reserve, bids, expected) in [
+            (10, &[(ALICE, 50), (BOB, 70), (CAROL, 60)][..], Ok((BOB, 60))),
+            (10, &[(ALICE, 70), (BOB, 60), (CAROL, 50)], Ok((ALICE, 60))),
+            (10, &[(ALICE, 50), (BOB, 60), (CAROL, 70)], Ok((CAROL, 60))),
+            (10, &[(ALICE, 50), (BOB, 50)], Ok((ALICE, 50))),
+            // The last bid of a bidder counts.
+            (0, &[(ALICE, 90), (BOB, 70), (ALICE, 20)], Ok((BOB, 20))),
+            // The reserve price.
+            (10, &[(ALICE, 50)], Ok((ALICE, 10))),
+            (10, &[(ALICE, 9), (BOB, 10), (CAROL, 8)], Ok((BOB, 10))),
+            (10, &[(ALICE, 9)], Err("nobody bid the reserve price")),
+            (0, &[], Err("nobody bid the reserve price")),
+        ] {
+            let mut auction = auction.clone();
+            open(&mut auction, reserve);
+            for (bidder, amount) in bids {
+                assert_eq!(bid(&mut auction, *bidder, *amount), Ok(()));
+            }
+            assert_eq!(auction.query(ALICE).result(), Err("the auction is not over yet".into()));
+            auction.wait(HOUR);
+            let expected = expected.map(|(winner, price)| (winner, U256::from(price)));
+            assert_eq!(auction.query(ALICE).result(), expected.map_err(Failure::from), "{bids:?}");
         }
-        assert_eq!(result(), Err("the auction is not over yet".into()));
-        testing::set_block(7, CLOSES_AT);
-        let expected = expected.map(|(winner, price)| testing::encoded((winner, U256::from(price))));
-        assert_eq!(result(), expected.map_err(String::from));
     }
 
-    #[test]
-    fn the_highest_bidder_pays_the_second_price() {
-        check(10, &[(ALICE, 50), (BOB, 70), (CAROL, 60)], Ok((BOB, 60)));
-        check(10, &[(ALICE, 70), (BOB, 60), (CAROL, 50)], Ok((ALICE, 60)));
-        check(10, &[(ALICE, 50), (BOB, 60), (CAROL, 70)], Ok((CAROL, 60)));
-        check(10, &[(ALICE, 50), (BOB, 50)], Ok((ALICE, 50)));
-    }
-
-    #[test]
-    fn the_reserve_price() {
-        check(10, &[(ALICE, 50)], Ok((ALICE, 10)));
-        check(10, &[(ALICE, 9), (BOB, 10), (CAROL, 8)], Ok((BOB, 10)));
-        check(10, &[(ALICE, 9)], Err("nobody bid the reserve price"));
-        check(0, &[], Err("nobody bid the reserve price"));
-    }
-
-    #[test]
-    fn the_last_bid_of_a_bidder_counts() {
-        check(0, &[(ALICE, 90), (BOB, 70), (ALICE, 20)], Ok((BOB, 20)));
-    }
-
-    #[test]
-    fn refusals() {
-        open(0);
-        assert_eq!(bid(SELLER, 1), Err("the seller cannot bid".into()));
-        testing::set_block(7, CLOSES_AT);
-        assert_eq!(bid(ALICE, 1), Err("the auction is over".into()));
-        let late =
-            testing::deploy::<Auction>("construct(string,uint64,uint256)", (String::new(), CLOSES_AT, U256::ZERO));
+    #[enigma_sdk::test]
+    fn refusals(auction: &mut Tested<Auction>) {
+        let now = auction.block_timestamp();
+        let late = auction.by(SELLER).construct(String::new(), now, U256::ZERO);
         assert_eq!(late, Err("the auction would be over before it begins".into()));
+        open(auction, 0);
+        assert_eq!(bid(auction, SELLER, 1), Err("the seller cannot bid".into()));
+        auction.wait(HOUR);
+        assert_eq!(bid(auction, ALICE, 1), Err("the auction is over".into()));
     }
 
-    #[test]
-    fn everybody_may_know_what_is_sold() {
-        open(0);
-        assert_eq!(Auction::default().info(), ("a painting".into(), SELLER, CLOSES_AT));
+    #[enigma_sdk::test]
+    fn everybody_may_know_what_is_sold(auction: &mut Tested<Auction>) {
+        open(auction, 0);
+        let closes_at = auction.block_timestamp() + HOUR;
+        assert_eq!(auction.query(BOB).info(), Ok(("a painting".into(), SELLER, closes_at)));
     }
 
-    #[test]
-    fn there_is_room_for_a_thousand_bidders() {
-        open(0);
+    #[enigma_sdk::test]
+    fn a_bid_does_not_show(auction: &mut Tested<Auction>) {
+        open(auction, 10);
+        bid(auction, ALICE, 50).unwrap();
+        auction.leak_check([1, 49, 51, u64::MAX], |auction, amount| bid(auction, BOB, amount).unwrap());
+    }
+
+    #[enigma_sdk::test]
+    fn there_is_room_for_a_thousand_bidders(auction: &mut Tested<Auction>) {
+        open(auction, 0);
         let bidder = |number: u32| {
             let mut address = [0; 20];
             address[..4].copy_from_slice(&number.to_le_bytes());
             Address(address)
         };
-        let mut auction = Auction::default();
         for number in 0..MOST_BIDDERS {
-            testing::set_caller(bidder(number));
-            auction.bid(U256::from(number));
+            bid(auction, bidder(number), number.into()).unwrap();
         }
-        assert_eq!(bid(ALICE, 5), Err("there are 1000 bidders already".into()));
-        assert_eq!(bid(bidder(0), 5_000), Ok(vec![]));
-        testing::set_block(7, CLOSES_AT);
-        assert_eq!(auction.result(), Ok((bidder(0), U256::from(MOST_BIDDERS - 1))));
+        assert_eq!(bid(auction, ALICE, 5), Err("there are 1000 bidders already".into()));
+        assert_eq!(bid(auction, bidder(0), 5_000), Ok(()));
+        auction.wait(HOUR);
+        assert_eq!(auction.query(ALICE).result(), Ok((bidder(0), U256::from(MOST_BIDDERS - 1))));
     }
 }

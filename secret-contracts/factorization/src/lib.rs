@@ -34,32 +34,29 @@ impl Factorization {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::testing;
+    use enigma_sdk::testing::{Task, Tested};
 
-    #[track_caller]
-    fn check(number: u64, factors: u64) {
-        let result = testing::call::<Factorization>("find_number_of_prime_factors(uint64)", (number,));
-        assert_eq!(result, Ok(testing::encoded(factors)), "{number}");
-    }
+    const ALICE: enigma_sdk::Address = enigma_sdk::Address([0xa1; 20]);
 
-    #[test]
-    fn counts_prime_factors() {
-        check(199_998, 5);
-        check(71, 1);
-        check(76, 3);
-        check(0, 0);
-    }
-
-    #[test]
-    fn edges() {
-        check(1, 0);
-        check(2, 1);
-        check(3, 1);
-        check(9, 2);
-        check(25, 2);
-        check(1 << 63, 63);
-        check(u64::MAX, 7);
-        check(3 * 65_521 * 65_537, 3);
+    #[enigma_sdk::test]
+    fn counts_prime_factors(contract: &mut Tested<Factorization>) {
+        contract.by(ALICE).construct().unwrap();
+        for (number, factors) in [
+            (199_998, 5),
+            (71, 1),
+            (76, 3),
+            (0, 0),
+            (1, 0),
+            (2, 1),
+            (3, 1),
+            (9, 2),
+            (25, 2),
+            (1 << 63, 63),
+            (u64::MAX, 7),
+            (3 * 65_521 * 65_537, 3),
+        ] {
+            assert_eq!(contract.by(ALICE).find_number_of_prime_factors(number), Ok(factors), "{number}");
+        }
     }
 
     #[test]
@@ -70,7 +67,17 @@ mod tests {
         };
         for number in 1..300 {
             let expected: usize = factors(number);
-            check(number, expected as u64);
+            assert_eq!(Factorization.find_number_of_prime_factors(number), expected as u64, "{number}");
         }
+    }
+
+    /// The largest prime below 2^64 takes two thousand million divisions.
+    #[enigma_sdk::test(runtime)]
+    fn a_hard_number_runs_out_of_gas(contract: &mut Tested<Factorization>) {
+        contract.by(ALICE).construct().unwrap();
+        let task = Task::by(ALICE).gas_limit(1_000_000);
+        let result = contract.by(task).find_number_of_prime_factors(u64::MAX - 58);
+        assert_eq!(result, Err("out of gas: the limit was 1000000".into()));
+        assert_eq!(contract.last().gas_used, 1_000_000);
     }
 }

@@ -40,38 +40,46 @@ impl FlipCoin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::testing;
+    use enigma_sdk::testing::Tested;
 
     const ALICE: Address = Address([0xa1; 20]);
     const BOB: Address = Address([0xb0; 20]);
 
-    fn call(caller: Address, function: &str, side: bool) -> Result<Vec<u8>, String> {
-        testing::set_caller(caller);
-        testing::call::<FlipCoin>(&format!("{function}(bool)"), (side,))
+    #[enigma_sdk::test]
+    fn both_sides_come_up(coin: &mut Tested<FlipCoin>) {
+        coin.by(ALICE).construct().unwrap();
+        let heads = (0..200).filter(|_| coin.by(ALICE).flip().unwrap()).count();
+        assert!((60..140).contains(&heads), "{heads}");
     }
 
-    #[test]
-    fn both_sides_come_up() {
-        let heads = (0..400).filter(|_| FlipCoin::default().flip()).count();
-        assert!((130..270).contains(&heads), "{heads}");
-    }
-
-    #[test]
-    fn a_guess_takes_the_coin_away() {
-        for coin in [true, false] {
+    #[enigma_sdk::test]
+    fn a_guess_takes_the_coin_away(coin: &mut Tested<FlipCoin>) {
+        coin.by(ALICE).construct().unwrap();
+        for side in [true, false] {
             for guess in [true, false] {
-                assert_eq!(call(ALICE, "commit", coin), Ok(vec![]));
-                assert_eq!(call(BOB, "guess", guess), Ok(testing::encoded(coin == guess)));
-                assert_eq!(call(BOB, "guess", guess), Err("no coin is waiting to be guessed".into()));
+                assert_eq!(coin.by(ALICE).commit(side), Ok(()));
+                assert_eq!(coin.by(BOB).guess(guess), Ok(side == guess));
+                assert!(coin.last().changes.values().all(Option::is_none), "the coin is gone");
+                assert_eq!(coin.by(BOB).guess(guess), Err("no coin is waiting to be guessed".into()));
             }
         }
     }
 
-    #[test]
-    fn one_coin_at_a_time_and_not_ones_own() {
-        assert_eq!(call(ALICE, "commit", true), Ok(vec![]));
-        assert_eq!(call(BOB, "commit", false), Err("a coin is waiting to be guessed".into()));
-        assert_eq!(call(ALICE, "guess", false), Err("this is your own coin: somebody else guesses it".into()));
-        assert_eq!(call(BOB, "guess", true), Ok(testing::encoded(true)));
+    #[enigma_sdk::test]
+    fn one_coin_at_a_time_and_not_ones_own(coin: &mut Tested<FlipCoin>) {
+        coin.by(ALICE).construct().unwrap();
+        assert_eq!(coin.by(ALICE).commit(true), Ok(()));
+        assert_eq!(coin.by(BOB).commit(false), Err("a coin is waiting to be guessed".into()));
+        assert_eq!(coin.by(ALICE).guess(false), Err("this is your own coin: somebody else guesses it".into()));
+        assert_eq!(coin.by(BOB).guess(true), Ok(true));
+    }
+
+    #[enigma_sdk::test]
+    fn the_side_does_not_show(coin: &mut Tested<FlipCoin>) {
+        coin.by(ALICE).construct().unwrap();
+        coin.leak_check([true, false], |coin, side| {
+            coin.by(ALICE).commit(side).unwrap();
+            coin.by(BOB).guess(true).unwrap();
+        });
     }
 }

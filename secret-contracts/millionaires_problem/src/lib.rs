@@ -50,66 +50,52 @@ impl MillionairesProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::{Contract, testing};
+    use enigma_sdk::testing::Tested;
 
     const ALICE: Address = Address([0xa1; 20]);
     const BOB: Address = Address([0xb0; 20]);
+    const CAROL: Address = Address([0xca; 20]);
 
-    #[test]
-    fn finds_the_richer_one() {
-        let mut contract = MillionairesProblem::default();
-        contract.construct();
-        assert_eq!(contract.compute_richest(), Err("nobody has been added yet".into()));
-        contract.add_millionaire(ALICE, U256::from(1_000_000));
-        assert_eq!(contract.compute_richest(), Ok(ALICE));
-        contract.add_millionaire(BOB, U256::from(2_000_000));
-        assert_eq!(contract.compute_richest(), Ok(BOB));
+    fn add(contract: &mut Tested<MillionairesProblem>, person: Address, net_worth: u64) {
+        contract.by(person).add_millionaire(person, U256::from(net_worth)).unwrap();
     }
 
-    #[test]
-    fn the_first_of_equals() {
-        let mut contract = MillionairesProblem::default();
-        contract.add_millionaire(BOB, U256::from(5));
-        contract.add_millionaire(ALICE, U256::from(5));
-        assert_eq!(contract.compute_richest(), Ok(BOB));
-        let mut nobody_owns_anything = MillionairesProblem::default();
-        nobody_owns_anything.add_millionaire(BOB, U256::ZERO);
-        assert_eq!(contract.compute_richest(), Ok(ALICE));
+    #[enigma_sdk::test]
+    fn finds_the_richer_one(contract: &mut Tested<MillionairesProblem>) {
+        contract.by(ALICE).construct().unwrap();
+        assert_eq!(contract.by(CAROL).compute_richest(), Err("nobody has been added yet".into()));
+        add(contract, ALICE, 1_000_000);
+        assert_eq!(contract.by(CAROL).compute_richest(), Ok(ALICE));
+        add(contract, BOB, 2_000_000);
+        assert_eq!(contract.by(CAROL).compute_richest(), Ok(BOB));
     }
 
-    #[test]
-    fn fortunes_change() {
-        let mut contract = MillionairesProblem::default();
-        contract.add_millionaire(ALICE, U256::from(1));
-        contract.add_millionaire(BOB, U256::from(2));
-        contract.add_millionaire(BOB, U256::ZERO);
-        assert_eq!(contract.compute_richest(), Ok(ALICE));
-        contract.add_millionaire(BOB, U256::MAX);
-        assert_eq!(contract.compute_richest(), Ok(BOB));
-        assert_eq!(contract.people.len(), 2);
+    #[enigma_sdk::test]
+    fn the_first_of_equals(contract: &mut Tested<MillionairesProblem>) {
+        contract.by(ALICE).construct().unwrap();
+        add(contract, BOB, 0);
+        add(contract, ALICE, 0);
+        assert_eq!(contract.by(CAROL).compute_richest(), Ok(BOB));
     }
 
-    #[test]
-    fn by_signature() {
-        testing::deploy::<MillionairesProblem>("construct()", ()).unwrap();
-        let add = |person: Address, net_worth: u64| {
-            testing::call::<MillionairesProblem>("add_millionaire(address,uint256)", (person, U256::from(net_worth)))
-        };
-        assert_eq!(add(ALICE, 1_000_000), Ok(vec![]));
-        assert_eq!(add(BOB, 2_000_000), Ok(vec![]));
-        assert_eq!(testing::call::<MillionairesProblem>("compute_richest()", ()), Ok(testing::encoded(BOB)));
+    #[enigma_sdk::test]
+    fn fortunes_change(contract: &mut Tested<MillionairesProblem>) {
+        contract.by(ALICE).construct().unwrap();
+        add(contract, ALICE, 1);
+        add(contract, BOB, 2);
+        add(contract, BOB, 0);
+        assert_eq!(contract.by(CAROL).compute_richest(), Ok(ALICE));
+        contract.by(BOB).add_millionaire(BOB, U256::MAX).unwrap();
+        assert_eq!(contract.by(CAROL).compute_richest(), Ok(BOB));
     }
 
-    #[test]
-    fn interface() {
-        assert_eq!(
-            MillionairesProblem::ABI_JSON,
-            concat!(
-                r#"[{"type":"constructor","inputs":[],"stateMutability":"nonpayable"},"#,
-                r#"{"type":"function","name":"add_millionaire","inputs":[{"name":"address","type":"address"},"#,
-                r#"{"name":"net_worth","type":"uint256"}],"outputs":[],"stateMutability":"nonpayable"},"#,
-                r#"{"type":"function","name":"compute_richest","inputs":[],"outputs":[{"name":"","type":"address"}],"stateMutability":"view"}]"#,
-            ),
-        );
+    #[enigma_sdk::test]
+    fn fortunes_do_not_show(contract: &mut Tested<MillionairesProblem>) {
+        contract.by(ALICE).construct().unwrap();
+        contract.leak_check([(1, 2), (2, 1), (u64::MAX, 0)], |contract, (of_alice, of_bob)| {
+            add(contract, ALICE, of_alice);
+            add(contract, BOB, of_bob);
+            contract.by(CAROL).compute_richest().unwrap();
+        });
     }
 }

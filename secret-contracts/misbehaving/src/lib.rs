@@ -55,15 +55,25 @@ impl Misbehaving {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::testing;
+    use enigma_sdk::testing::{Task, Tested};
 
-    #[test]
-    fn failures_are_readable_and_leave_no_trace() {
-        let call = |signature: &str| testing::call::<Misbehaving>(signature, ());
-        assert_eq!(call("count()"), Ok(testing::encoded(1u8)));
-        assert_eq!(call("panic()"), Err("this contract panicked on purpose".into()));
-        assert_eq!(call("divide_by_zero()"), Err("attempt to divide by zero".into()));
-        assert_eq!(call("behave()"), Err("no function `behave()`".into()));
-        assert_eq!(call("count()"), Ok(testing::encoded(2u8)));
+    const ALICE: Address = Address([0xa1; 20]);
+
+    #[enigma_sdk::test]
+    fn failures_are_readable_and_leave_no_trace(contract: &mut Tested<Misbehaving>) {
+        contract.by(ALICE).construct().unwrap();
+        assert_eq!(contract.by(ALICE).count(), Ok(U256::ONE));
+        assert_eq!(contract.by(ALICE).panic(), Err("this contract panicked on purpose".into()));
+        assert_eq!(contract.by(ALICE).divide_by_zero(), Err("attempt to divide by zero".into()));
+        assert_eq!(contract.by(ALICE).count(), Ok(U256::from(2)));
+    }
+
+    #[enigma_sdk::test(runtime)]
+    fn gas_and_memory_end(contract: &mut Tested<Misbehaving>) {
+        contract.by(ALICE).construct().unwrap();
+        let endless = contract.by(Task::by(ALICE).gas_limit(500_000)).loop_forever();
+        assert_eq!(endless, Err("out of gas: the limit was 500000".into()));
+        assert!(contract.by(ALICE).allocate_without_end().is_err());
+        assert_eq!(contract.by(ALICE).count(), Ok(U256::ONE));
     }
 }

@@ -19,22 +19,32 @@ impl SimpleAddition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::{Contract, testing};
+    use enigma_sdk::{Contract, testing::Tested};
 
-    fn addition(a: U256, b: U256) -> Result<Vec<u8>, String> {
-        testing::call::<SimpleAddition>("addition(uint256,uint256)", (a, b))
+    const ALICE: Address = Address([0xa1; 20]);
+
+    #[enigma_sdk::test]
+    fn adds(contract: &mut Tested<SimpleAddition>) {
+        contract.by(ALICE).construct().unwrap();
+        assert_eq!(contract.by(ALICE).addition(U256::from(24), U256::from(67)), Ok(U256::from(91)));
+        assert_eq!(contract.by(ALICE).addition(U256::MAX, U256::ZERO), Ok(U256::MAX));
+        let too_large = contract.by(ALICE).addition(U256::MAX, U256::ONE);
+        assert_eq!(too_large, Err("the sum is too large for uint256".into()));
     }
 
-    #[test]
-    fn adds() {
-        assert_eq!(addition(U256::from(24), U256::from(67)), Ok(testing::encoded(U256::from(91))));
-        assert_eq!(addition(U256::MAX, U256::ZERO), Ok(testing::encoded(U256::MAX)));
-        assert_eq!(addition(U256::MAX, U256::ONE), Err("the sum is too large for uint256".into()));
+    #[enigma_sdk::test]
+    fn the_numbers_do_not_show(contract: &mut Tested<SimpleAddition>) {
+        contract.by(ALICE).construct().unwrap();
+        contract.leak_check(
+            [(U256::ZERO, U256::ZERO), (U256::MAX, U256::ZERO), (U256::from(24), U256::from(67))],
+            |contract, (a, b)| {
+                contract.by(ALICE).addition(a, b).unwrap();
+            },
+        );
     }
 
     #[test]
     fn has_no_constructor() {
-        assert_eq!(testing::deploy::<SimpleAddition>("construct()", ()), Ok(vec![]));
         assert!(!SimpleAddition::ABI_JSON.contains("constructor"));
     }
 }

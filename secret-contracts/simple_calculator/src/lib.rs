@@ -37,37 +37,51 @@ impl SimpleCalculator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::{Contract, testing};
+    use enigma_sdk::{
+        Contract,
+        testing::{Failure, Tested},
+    };
 
-    #[track_caller]
-    fn check(function: &str, a: U256, b: U256, expected: Result<U256, &str>) {
-        let result = testing::call::<SimpleCalculator>(&format!("{function}(uint256,uint256)"), (a, b));
-        assert_eq!(result, expected.map(testing::encoded).map_err(String::from));
+    const ALICE: Address = Address([0xa1; 20]);
+
+    #[enigma_sdk::test]
+    fn calculates(calculator: &mut Tested<SimpleCalculator>) {
+        calculator.by(ALICE).construct().unwrap();
+        let number = |number: u64| U256::from(number);
+        assert_eq!(calculator.by(ALICE).add(number(17), number(25)), Ok(number(42)));
+        assert_eq!(calculator.by(ALICE).sub(number(76), number(34)), Ok(number(42)));
+        assert_eq!(calculator.by(ALICE).mul(number(6), number(7)), Ok(number(42)));
+        assert_eq!(calculator.by(ALICE).div(number(85), number(2)), Ok(number(42)));
+    }
+
+    #[enigma_sdk::test]
+    fn fails_with_a_readable_cause(calculator: &mut Tested<SimpleCalculator>) {
+        calculator.by(ALICE).construct().unwrap();
+        let refused = |text: &str| Err(Failure::from(text));
+        let two = U256::from(2);
+        let results = [
+            (calculator.by(ALICE).add(U256::MAX, U256::ONE), "the sum is too large: it does not fit uint256"),
+            (calculator.by(ALICE).sub(U256::ZERO, U256::ONE), "the difference is negative: uint256 starts at 0"),
+            (calculator.by(ALICE).mul(U256::MAX, two), "the product is too large: it does not fit uint256"),
+            (calculator.by(ALICE).div(U256::ONE, U256::ZERO), "division by zero"),
+        ];
+        for (result, text) in results {
+            assert_eq!(result, refused(text));
+        }
+    }
+
+    /// How long multiplication and division take depends on the numbers, which the gas of such a task can show.
+    #[enigma_sdk::test]
+    fn summands_do_not_show(calculator: &mut Tested<SimpleCalculator>) {
+        calculator.by(ALICE).construct().unwrap();
+        calculator.leak_check([U256::ONE, U256::MAX], |calculator, secret| {
+            calculator.by(ALICE).add(secret, U256::ZERO).unwrap();
+            calculator.by(ALICE).sub(secret, U256::ONE).unwrap();
+        });
     }
 
     #[test]
-    fn calculates() {
-        check("add", U256::from(17), U256::from(25), Ok(U256::from(42)));
-        check("sub", U256::from(76), U256::from(34), Ok(U256::from(42)));
-        check("mul", U256::from(6), U256::from(7), Ok(U256::from(42)));
-        check("div", U256::from(85), U256::from(2), Ok(U256::from(42)));
-    }
-
-    #[test]
-    fn fails_with_a_readable_cause() {
-        check("add", U256::MAX, U256::ONE, Err("the sum is too large: it does not fit uint256"));
-        check("sub", U256::ZERO, U256::ONE, Err("the difference is negative: uint256 starts at 0"));
-        check("mul", U256::MAX, U256::from(2), Err("the product is too large: it does not fit uint256"));
-        check("div", U256::ONE, U256::ZERO, Err("division by zero"));
-    }
-
-    #[test]
-    fn needs_no_constructor() {
-        assert_eq!(testing::deploy::<SimpleCalculator>("construct()", ()), Ok(vec![]));
-        assert_eq!(
-            testing::deploy::<SimpleCalculator>("construct(uint256)", (U256::ONE,)),
-            Err("no constructor `construct(uint256)`".into())
-        );
+    fn has_no_constructor() {
         assert!(!SimpleCalculator::ABI_JSON.contains("constructor"));
     }
 }

@@ -39,6 +39,7 @@ impl Simplest {
 
     /// The sum of the last addition.
     #[call]
+    #[query]
     pub fn get_last_sum(&self) -> U256 {
         self.last_sum.get_or_default()
     }
@@ -78,58 +79,75 @@ impl Simplest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use enigma_sdk::{Contract, FixedBytes, testing};
+    use enigma_sdk::{Contract, FixedBytes, testing::Tested};
 
-    #[test]
-    fn a_sum_is_kept_across_calls() {
-        testing::deploy::<Simplest>("construct(uint256)", (U256::from(3),)).unwrap();
-        let last_sum = || testing::call::<Simplest>("get_last_sum()", ());
-        assert_eq!(last_sum(), Ok(testing::encoded(3u8)));
-        let addition = |x, y| testing::call::<Simplest>("addition(uint256,uint256)", (x, y));
-        assert_eq!(addition(U256::from(24), U256::from(67)), Ok(testing::encoded(91u8)));
-        assert_eq!(addition(U256::MAX, U256::ONE), Err("the sum is too large for uint256".into()));
-        assert_eq!(last_sum(), Ok(testing::encoded(91u8)));
+    const ALICE: Address = Address([0xa1; 20]);
+    const BOB: Address = Address([0xb0; 20]);
+
+    fn deploy(contract: &mut Tested<Simplest>) {
+        contract.by(ALICE).construct(U256::from(3)).unwrap();
     }
 
-    #[test]
-    fn texts_and_hashes() {
-        let (text, hash) = Simplest::default().write();
+    #[enigma_sdk::test]
+    fn a_sum_is_kept_across_calls(contract: &mut Tested<Simplest>) {
+        deploy(contract);
+        assert_eq!(contract.by(BOB).get_last_sum(), Ok(U256::from(3)));
+        assert_eq!(contract.by(ALICE).addition(U256::from(24), U256::from(67)), Ok(U256::from(91)));
+        let too_large = contract.by(ALICE).addition(U256::MAX, U256::ONE);
+        assert_eq!(too_large, Err("the sum is too large for uint256".into()));
+        assert_eq!(contract.query(BOB).get_last_sum(), Ok(U256::from(91)));
+    }
+
+    #[enigma_sdk::test]
+    fn texts_and_hashes(contract: &mut Tested<Simplest>) {
+        deploy(contract);
+        let (text, hash) = contract.by(ALICE).write().unwrap();
         assert_eq!(text, "how secret is a secret?");
         assert_eq!(hash, keccak256(text));
+        assert_eq!(contract.last().changes.len(), 2);
     }
 
-    #[test]
-    fn randomness() {
-        let contract = Simplest::default();
-        let colors = (0..200).map(|_| contract.choose_rand_color()).fold(Vec::new(), |mut seen, color| {
+    #[enigma_sdk::test]
+    fn randomness(contract: &mut Tested<Simplest>) {
+        deploy(contract);
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            let color = contract.by(ALICE).choose_rand_color().unwrap();
             if !seen.contains(&color) {
                 seen.push(color);
             }
-            seen
-        });
-        assert_eq!(colors.len(), 8);
-        assert_ne!(contract.get_scrambled_vec(), contract.get_scrambled_vec());
-        let mut sorted = contract.get_scrambled_vec();
-        sorted.sort();
-        assert_eq!(sorted, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        }
+        assert_eq!(seen.len(), 8);
+        let orders = [(); 3].map(|()| contract.by(ALICE).get_scrambled_vec().unwrap());
+        assert!(orders[0] != orders[1] && orders[1] != orders[2]);
+        for mut order in orders {
+            order.sort();
+            assert_eq!(order, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        }
     }
 
-    #[test]
-    fn arrays_and_nested_dynamic_arguments() {
-        let (first, more) = (Address([1; 20]), vec![Address([2; 20]), Address([3; 20])]);
-        assert_eq!(
-            testing::call::<Simplest>("check_addresses(address,address[])", (first, more.clone())),
-            Ok(testing::encoded(vec![first, more[0], more[1]]))
-        );
-        let arguments = (
+    #[enigma_sdk::test]
+    fn arrays_and_nested_dynamic_arguments(contract: &mut Tested<Simplest>) {
+        deploy(contract);
+        let more = vec![Address([2; 20]), Address([3; 20])];
+        let all = contract.by(BOB).check_addresses(ALICE, more.clone());
+        assert_eq!(all, Ok(vec![ALICE, more[0], more[1]]));
+        let (bytes, strings, hashes) = (
             vec![Bytes(vec![1, 2]), Bytes(vec![]), Bytes(vec![7; 33])],
             vec![String::from("grüezi")],
             vec![FixedBytes([5; 32]), FixedBytes([6; 32])],
         );
-        assert_eq!(
-            testing::call::<Simplest>("dynamic_types(bytes[],string[],bytes32[])", arguments.clone()),
-            Ok(testing::encoded(arguments))
-        );
+        let returned = contract.by(BOB).dynamic_types(bytes.clone(), strings.clone(), hashes.clone());
+        assert_eq!(returned, Ok((bytes, strings, hashes)));
         assert!(Simplest::ABI_JSON.contains(r#""type":"uint8[10]""#));
+    }
+
+    #[enigma_sdk::test]
+    fn a_sum_does_not_show(contract: &mut Tested<Simplest>) {
+        deploy(contract);
+        contract.leak_check([U256::ZERO, U256::MAX], |contract, secret| {
+            contract.by(ALICE).addition(secret, U256::ZERO).unwrap();
+            contract.by(ALICE).get_last_sum().unwrap();
+        });
     }
 }
