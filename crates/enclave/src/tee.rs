@@ -58,12 +58,7 @@ pub trait Tee: Send + Sync + 'static {
     /// The host's clock in Unix seconds: untrusted, used for the validity of certificates only.
     fn now_s(&self) -> u64;
 
-    /// Whether contracts' texts for their authors are wanted. They tell the host what a contract does with secrets, so only a
-    /// TEE that protects nobody may say so.
-    fn shows_contract_debug(&self) -> bool {
-        false
-    }
-
-    /// Takes a text for a contract's author.
+    /// Takes a text for a contract's author, which tells the host what a contract does with secrets: a TEE gets it only in
+    /// development.
     fn contract_debug(&self, _sc: ScAddress, _text: &str) {}
 }

@@ -142,12 +142,10 @@ impl Tee for Simulation {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
     }
 
-    fn shows_contract_debug(&self) -> bool {
-        self.contract_debug
-    }
-
     fn contract_debug(&self, sc: ScAddress, text: &str) {
-        tracing::info!(contract = %sc, "contract: {}", text.escape_debug());
+        if self.contract_debug {
+            tracing::info!(contract = %sc, "contract: {}", text.escape_debug());
+        }
     }
 }
 

@@ -334,7 +334,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             random_seed: random_seed(secrets, input.task_id, record.prevrandao)?,
             gas_limit,
             call_gas: record.call_gas,
-            debug: self.tee.shows_contract_debug(),
+            debug: self.tee.is_development(),
         };
         let execution = program.execute(entry, &opened.function, &opened.args, &context, state.items());
         for text in &execution.debug {

@@ -164,6 +164,8 @@ pub struct TestTee {
     pub platform: Platform,
     /// Says that it is no simulation.
     pub protects: bool,
+    /// What contracts told their authors.
+    pub texts: Arc<Mutex<Vec<String>>>,
     seed: u8,
     drawn: AtomicU64,
 }
@@ -174,7 +176,7 @@ impl TestTee {
     }
 
     pub fn on(seed: u8, platform: Platform) -> Self {
-        Self { platform, protects: false, seed, drawn: AtomicU64::new(0) }
+        Self { platform, protects: false, texts: Arc::default(), seed, drawn: AtomicU64::new(0) }
     }
 
     fn mac(&self, plaintext: &[u8]) -> Hash {
@@ -217,6 +219,10 @@ impl Tee for TestTee {
 
     fn is_development(&self) -> bool {
         !self.protects
+    }
+
+    fn contract_debug(&self, _sc: ScAddress, text: &str) {
+        self.texts.lock().unwrap().push(text.into());
     }
 
     fn now_s(&self) -> u64 {
@@ -290,6 +296,7 @@ pub struct Network {
     pub km: KeyManager<TestTee, Memory>,
     pub epoch: u64,
     pub gas_limit: u64,
+    pub call_gas: u64,
     block: u64,
     workers: Vec<WorkerJson>,
     nonces: BTreeMap<Address, u64>,
@@ -316,7 +323,9 @@ impl Network {
         let km = KeyManager::open(TestTee::new(1), km_store.clone(), config.clone()).unwrap();
         let workers = stakes(workers);
         let (nonces, records) = (BTreeMap::new(), BTreeMap::new());
-        let mut network = Self { config, km_store, km, epoch: 0, gas_limit: GAS, block: 0, workers, nonces, records };
+        let (epoch, call_gas, block) = (0, 0, 0);
+        let mut network =
+            Self { config, km_store, km, epoch, gas_limit: GAS, call_gas, block, workers, nonces, records };
         network.next_epoch();
         network
     }
@@ -416,7 +425,7 @@ impl Network {
             gas_limit: self.gas_limit,
             gas_price: 1,
             value: 0,
-            call_gas: 0,
+            call_gas: self.call_gas,
             epoch: self.epoch,
             block_number: self.block,
             due: self.block + 10,
