@@ -274,13 +274,13 @@ impl Function {
             ) -> ::core::result::Result<<#output as ::enigma_sdk::abi::Returns>::Success, ::enigma_sdk::testing::Failure> {
                 const FUNCTION: &::enigma_sdk::describe::Signature = &<#contract as ::enigma_sdk::Contract>::FUNCTIONS[#index].signature;
                 const SIGNATURE: [u8; ::enigma_sdk::describe::signature_length(FUNCTION)] = ::enigma_sdk::describe::signature(FUNCTION);
-                let mut arguments = ::enigma_sdk::macro_support::Vec::new();
+                let mut arguments = ::enigma_sdk::abi::Encoder::new();
                 ::enigma_sdk::macro_support::Sequence::encode(
                     &mut arguments,
                     |sequence, out| { #(sequence.head(&#names, out);)* },
                     |sequence, out| { #(sequence.tail(&#names, out);)* },
                 );
-                self.0.send(#constructs, ::enigma_sdk::describe::as_str(&SIGNATURE), &arguments)
+                self.0.send(#constructs, ::enigma_sdk::describe::as_str(&SIGNATURE), &arguments.finish())
             }
         }
     }

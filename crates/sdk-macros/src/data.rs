@@ -35,7 +35,7 @@ fn structure(item: &ItemStruct) -> Result<TokenStream> {
         impl ::enigma_sdk::abi::Abi for #name {
             const TYPE: ::enigma_sdk::describe::Type = ::enigma_sdk::describe::Type::Struct(#parameters);
 
-            fn encode(&self, out: &mut ::enigma_sdk::macro_support::Vec<u8>) {
+            fn encode(&self, out: &mut ::enigma_sdk::abi::Encoder) {
                 let Self #pattern = self;
                 #encode
             }
@@ -103,7 +103,7 @@ fn enumeration(item: &ItemEnum) -> Result<TokenStream> {
         impl ::enigma_sdk::abi::Abi for #name {
             const TYPE: ::enigma_sdk::describe::Type = <u8 as ::enigma_sdk::abi::Abi>::TYPE;
 
-            fn encode(&self, out: &mut ::enigma_sdk::macro_support::Vec<u8>) {
+            fn encode(&self, out: &mut ::enigma_sdk::abi::Encoder) {
                 ::enigma_sdk::abi::Abi::encode(&self.enigma_number(), out)
             }
 

@@ -57,7 +57,7 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
         let selector = selector(&name, i);
         quote! {
             #path #pattern => {
-                out.extend_from_slice(&#selector);
+                out.push(&#selector);
                 #encode
             }
         }
@@ -92,10 +92,10 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
             const ERRORS: &'static [::enigma_sdk::describe::Signature] = &[#(#signatures),*];
 
             fn encode(&self) -> ::enigma_sdk::macro_support::Vec<u8> {
-                let mut bytes = ::enigma_sdk::macro_support::Vec::new();
+                let mut bytes = ::enigma_sdk::abi::Encoder::new();
                 let out = &mut bytes;
                 match self { #(#encodes)* }
-                bytes
+                bytes.finish()
             }
 
             #[allow(unused_variables)]

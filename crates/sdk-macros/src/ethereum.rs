@@ -249,14 +249,14 @@ impl Function {
             #[doc = #text]
             pub fn #name(&self, #(#idents: #types),*) -> ::enigma_sdk::macro_support::EthereumCall {
                 const SELECTOR: [u8; 4] = ::enigma_sdk::describe::selector(#signature.as_bytes());
-                let mut arguments = ::enigma_sdk::macro_support::Vec::new();
+                let mut data = ::enigma_sdk::abi::Encoder::new();
+                data.push(&SELECTOR);
                 ::enigma_sdk::macro_support::Sequence::encode(
-                    &mut arguments,
+                    &mut data,
                     |sequence, out| { #(sequence.head(&#idents, out);)* },
                     |sequence, out| { #(sequence.tail(&#idents, out);)* },
                 );
-                let data = [&SELECTOR[..], &arguments[..]].concat();
-                ::enigma_sdk::macro_support::EthereumCall { target: self.address, data }
+                ::enigma_sdk::macro_support::EthereumCall { target: self.address, data: data.finish() }
             }
         }
     }

@@ -34,10 +34,10 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
 
             fn encode(&self) -> ::enigma_sdk::macro_support::Vec<u8> {
                 let Self #pattern = self;
-                let mut bytes = ::enigma_sdk::macro_support::Vec::new();
+                let mut bytes = ::enigma_sdk::abi::Encoder::new();
                 let out = &mut bytes;
                 #encode
-                bytes
+                bytes.finish()
             }
 
             #[allow(unused_variables)]

@@ -10,6 +10,7 @@ use crate::describe::{Signature, Type};
 use crate::error::Failing;
 use crate::{Address, Bytes, FixedBytes, I256, Int, U256, Uint};
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -33,7 +34,7 @@ pub trait Abi: Sized {
     const OUTPUTS: &'static [Type] = &[Self::TYPE];
 
     /// Appends the encoding of the value.
-    fn encode(&self, out: &mut Vec<u8>);
+    fn encode(&self, out: &mut Encoder);
 
     /// Reads a value whose encoding begins `at` bytes into the input.
     ///
@@ -42,7 +43,7 @@ pub trait Abi: Sized {
     fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError>;
 
     /// Appends the encoding as the results of a function.
-    fn encode_outputs(&self, out: &mut Vec<u8>) {
+    fn encode_outputs(&self, out: &mut Encoder) {
         Sequence::encode(out, |sequence, out| sequence.head(self, out), |sequence, out| sequence.tail(self, out));
     }
 
@@ -57,9 +58,9 @@ pub trait Abi: Sized {
 
 /// Encodes values as the arguments or results of a function: `encode(&(a, b))`.
 pub fn encode<T: Abi>(values: &T) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Encoder::new();
     values.encode_outputs(&mut out);
-    out
+    out.finish()
 }
 
 /// Decodes the arguments or results of a function, given as a tuple: `decode::<(U256, Address)>(bytes)`.
@@ -116,13 +117,19 @@ pub enum DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.text())
+    }
+}
+
+impl DecodeError {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
             DecodeError::TooShort => "its encoding is too short",
             DecodeError::OutOfRange => "an offset or length points beyond the end",
             DecodeError::ReadTwice => "its encoding uses the same bytes twice",
             DecodeError::TooLarge => "the value does not fit the type",
             DecodeError::NotUtf8 => "the text is not UTF-8",
-        })
+        }
     }
 }
 
@@ -131,17 +138,15 @@ impl core::error::Error for DecodeError {}
 /// Why arguments could not be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArgumentError {
-    /// Which argument, from 1.
-    pub position: usize,
-    /// Its Solidity type.
-    pub ty: Type,
+    /// Which argument, from 0.
+    pub index: usize,
     /// What is wrong.
     pub reason: DecodeError,
 }
 
 impl fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "argument {} ({}): {}", self.position, self.ty, self.reason)
+        write!(f, "argument {}: {}", self.index + 1, self.reason)
     }
 }
 
@@ -282,6 +287,56 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// What an encoding is written to. A `Vec` would do, and bring a kilobyte of code for what happens when it cannot grow.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    /// Zeros from `length` on.
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl Encoder {
+    const FIRST_BYTES: usize = 128;
+    const MOST_BYTES: usize = 1 << 30;
+
+    /// Nothing is written yet.
+    pub fn new() -> Self {
+        Encoder::default()
+    }
+
+    /// What was written.
+    pub fn finish(self) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        bytes.truncate(self.length);
+        bytes
+    }
+
+    /// Appends bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let start = self.length;
+        self.zeros(bytes.len());
+        self.replace(start, bytes);
+    }
+
+    fn zeros(&mut self, count: usize) {
+        self.length += count;
+        if self.length > self.bytes.len() {
+            // The bound, which no memory reaches, tells the compiler that this is a length.
+            let mut larger = vec![0; (2 * self.length).clamp(Self::FIRST_BYTES, Self::MOST_BYTES)];
+            if let Some(place) = larger.get_mut(..self.bytes.len()) {
+                place.copy_from_slice(&self.bytes);
+            }
+            self.bytes = larger;
+        }
+    }
+
+    fn replace(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    }
+}
+
 /// Writes a sequence: first all heads, then the tails that they point at. For the macros' output.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -293,46 +348,46 @@ pub struct Sequence {
 impl Sequence {
     /// Heads, then tails.
     pub fn encode(
-        out: &mut Vec<u8>,
-        heads: impl FnOnce(&mut Sequence, &mut Vec<u8>),
-        tails: impl FnOnce(&mut Sequence, &mut Vec<u8>),
+        out: &mut Encoder,
+        heads: impl FnOnce(&mut Sequence, &mut Encoder),
+        tails: impl FnOnce(&mut Sequence, &mut Encoder),
     ) {
-        let mut sequence = Sequence { base: out.len(), cursor: out.len() };
+        let mut sequence = Sequence { base: out.length, cursor: out.length };
         heads(&mut sequence, out);
         tails(&mut sequence, out);
     }
 
     /// A value in the first part, or room for where it will be.
-    pub fn head<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
+    pub fn head<T: Abi>(&mut self, value: &T, out: &mut Encoder) {
         if T::DYNAMIC {
-            out.extend_from_slice(&[0; 32]);
+            out.zeros(32);
         } else {
             value.encode(out);
         }
     }
 
     /// A value in the second part, if that is where it belongs.
-    pub fn tail<T: Abi>(&mut self, value: &T, out: &mut Vec<u8>) {
+    pub fn tail<T: Abi>(&mut self, value: &T, out: &mut Encoder) {
         let head = self.cursor;
         self.cursor += T::HEAD_SIZE;
         if T::DYNAMIC {
-            let offset = (out.len() - self.base) as u32;
-            out[head + 28..head + 32].copy_from_slice(&offset.to_be_bytes());
+            let offset = (out.length - self.base) as u32;
+            out.replace(head + 28, &offset.to_be_bytes());
             value.encode(out);
         }
     }
 }
 
-fn encode_size(size: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[0; 28]);
-    out.extend_from_slice(&(size as u32).to_be_bytes());
+fn encode_size(size: usize, out: &mut Encoder) {
+    out.zeros(28);
+    out.push(&(size as u32).to_be_bytes());
 }
 
-fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+fn encode_bytes(bytes: &[u8], out: &mut Encoder) {
     encode_size(bytes.len(), out);
-    out.extend_from_slice(bytes);
+    out.push(bytes);
     let padding = bytes.len().next_multiple_of(32) - bytes.len();
-    out.resize(out.len() + padding, 0);
+    out.zeros(padding);
 }
 
 macro_rules! integer {
@@ -340,11 +395,11 @@ macro_rules! integer {
         impl Abi for $type {
             const TYPE: Type = $solidity;
 
-            fn encode(&self, out: &mut Vec<u8>) {
+            fn encode(&self, out: &mut Encoder) {
                 let bytes = self.to_be_bytes();
                 let mut word = [($padding)(*self); 32];
                 word[32 - bytes.len()..].copy_from_slice(&bytes);
-                out.extend_from_slice(&word);
+                out.push(&word);
             }
 
             fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
@@ -379,8 +434,8 @@ integer! {
 impl Abi for U256 {
     const TYPE: Type = Type::Uint(256);
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_be_bytes());
+    fn encode(&self, out: &mut Encoder) {
+        out.push(&self.to_be_bytes());
     }
 
     fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
@@ -391,8 +446,8 @@ impl Abi for U256 {
 impl Abi for I256 {
     const TYPE: Type = Type::Int(256);
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_be_bytes());
+    fn encode(&self, out: &mut Encoder) {
+        out.push(&self.to_be_bytes());
     }
 
     fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
@@ -403,7 +458,7 @@ impl Abi for I256 {
 impl<const BITS: usize> Abi for Uint<BITS> {
     const TYPE: Type = Type::Uint(crate::integers::width(BITS));
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Encoder) {
         U256::from(*self).encode(out);
     }
 
@@ -415,7 +470,7 @@ impl<const BITS: usize> Abi for Uint<BITS> {
 impl<const BITS: usize> Abi for Int<BITS> {
     const TYPE: Type = Type::Int(crate::integers::width(BITS));
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Encoder) {
         I256::from(*self).encode(out);
     }
 
@@ -427,7 +482,7 @@ impl<const BITS: usize> Abi for Int<BITS> {
 impl Abi for bool {
     const TYPE: Type = Type::Named("bool");
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Encoder) {
         encode_size(usize::from(*self), out);
     }
 
@@ -443,9 +498,9 @@ impl Abi for bool {
 impl Abi for Address {
     const TYPE: Type = Type::Named("address");
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&[0; 12]);
-        out.extend_from_slice(&self.0);
+    fn encode(&self, out: &mut Encoder) {
+        out.zeros(12);
+        out.push(&self.0);
     }
 
     fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
@@ -466,9 +521,9 @@ impl<const N: usize> Abi for FixedBytes<N> {
         Type::FixedBytes(N)
     };
 
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
-        out.resize(out.len() + 32 - N, 0);
+    fn encode(&self, out: &mut Encoder) {
+        out.push(&self.0);
+        out.zeros(32 - N);
     }
 
     fn decode(decoder: &mut Decoder<'_>, at: usize) -> Result<Self, DecodeError> {
@@ -486,7 +541,7 @@ impl<const N: usize> Abi for FixedBytes<N> {
 impl Abi for Bytes {
     const TYPE: Type = Type::Named("bytes");
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Encoder) {
         encode_bytes(&self.0, out);
     }
 
@@ -498,7 +553,7 @@ impl Abi for Bytes {
 impl Abi for String {
     const TYPE: Type = Type::Named("string");
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Encoder) {
         encode_bytes(self.as_bytes(), out);
     }
 
@@ -513,7 +568,7 @@ impl Abi for String {
 impl<T: Abi> Abi for Vec<T> {
     const TYPE: Type = Type::Array(&T::TYPE);
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Encoder) {
         encode_size(self.len(), out);
         Sequence::encode(
             out,
@@ -540,7 +595,7 @@ impl<T: Abi, const N: usize> Abi for [T; N] {
         Type::FixedArray(&T::TYPE, N)
     };
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Encoder) {
         Sequence::encode(
             out,
             |sequence, out| self.iter().for_each(|element| sequence.head(element, out)),
@@ -562,7 +617,7 @@ macro_rules! tuple {
             const TYPE: Type = Type::Tuple(&[$($name::TYPE),+]);
             const OUTPUTS: &'static [Type] = &[$($name::TYPE),+];
 
-            fn encode(&self, out: &mut Vec<u8>) {
+            fn encode(&self, out: &mut Encoder) {
                 let ($($name,)+) = self;
                 Sequence::encode(
                     out,
@@ -576,7 +631,7 @@ macro_rules! tuple {
                 Ok(($(decoder.next::<$name>(at, &mut cursor)?,)+))
             }
 
-            fn encode_outputs(&self, out: &mut Vec<u8>) {
+            fn encode_outputs(&self, out: &mut Encoder) {
                 self.encode(out);
             }
 
@@ -588,13 +643,17 @@ macro_rules! tuple {
         impl<$($name: Abi),+> Arguments for ($($name,)+) {
             fn decode_arguments(decoder: &mut Decoder<'_>) -> Result<Self, ArgumentError> {
                 let mut cursor = 0;
-                let mut position = 0;
+                let mut index = 0;
                 Ok(($({
-                    position += 1;
-                    match decoder.next::<$name>(0, &mut cursor) {
+                    let value = match decoder.next::<$name>(0, &mut cursor) {
                         Ok(value) => value,
-                        Err(reason) => return Err(ArgumentError { position, ty: $name::TYPE, reason }),
+                        Err(reason) => return Err(ArgumentError { index, reason }),
+                    };
+                    #[allow(unused_assignments)]
+                    {
+                        index += 1;
                     }
+                    value
                 },)+))
             }
         }
@@ -617,8 +676,8 @@ tuple!(A, B, C, D, E, F, G, H, I, J, K, L);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use alloc::string::ToString;
-    use alloc::{format, vec};
 
     /// Words of 64 hexadecimal digits.
     fn words(words: &[&str]) -> Vec<u8> {
@@ -759,31 +818,31 @@ mod tests {
     #[test]
     fn values_that_do_not_fit_are_refused() {
         let h100 = "0000000000000000000000000000000000000000000000000000000000000100";
-        refuse::<(U256, u8)>(&[ONE, h100], "argument 2 (uint8): the value does not fit the type");
-        refuse::<(bool,)>(&[TWO], "argument 1 (bool): the value does not fit the type");
-        refuse::<(Address,)>(&[MAX], "argument 1 (address): the value does not fit the type");
-        refuse::<(FixedBytes<4>,)>(&[MAX], "argument 1 (bytes4): the value does not fit the type");
+        refuse::<(U256, u8)>(&[ONE, h100], "argument 2: the value does not fit the type");
+        refuse::<(bool,)>(&[TWO], "argument 1: the value does not fit the type");
+        refuse::<(Address,)>(&[MAX], "argument 1: the value does not fit the type");
+        refuse::<(FixedBytes<4>,)>(&[MAX], "argument 1: the value does not fit the type");
         refuse::<(i8,)>(
             &["ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00"],
-            "argument 1 (int8): the value does not fit the type",
+            "argument 1: the value does not fit the type",
         );
         refuse::<(i8,)>(
             &["0000000000000000000000000000000000000000000000000000000000000080"],
-            "argument 1 (int8): the value does not fit the type",
+            "argument 1: the value does not fit the type",
         );
-        refuse::<(String,)>(&[H20, ONE, MAX], "argument 1 (string): the text is not UTF-8");
+        refuse::<(String,)>(&[H20, ONE, MAX], "argument 1: the text is not UTF-8");
     }
 
     #[test]
     fn hostile_lengths_are_refused() {
-        refuse::<(U256,)>(&[], "argument 1 (uint256): its encoding is too short");
-        refuse::<(Vec<U256>,)>(&[MAX], "argument 1 (uint256[]): an offset or length points beyond the end");
-        refuse::<(Vec<U256>,)>(&[H20, MAX], "argument 1 (uint256[]): an offset or length points beyond the end");
-        refuse::<(Vec<U256>,)>(&[H20, TWO, ONE], "argument 1 (uint256[]): its encoding is too short");
-        refuse::<(Bytes,)>(&[H20, H20], "argument 1 (bytes): its encoding is too short");
+        refuse::<(U256,)>(&[], "argument 1: its encoding is too short");
+        refuse::<(Vec<U256>,)>(&[MAX], "argument 1: an offset or length points beyond the end");
+        refuse::<(Vec<U256>,)>(&[H20, MAX], "argument 1: an offset or length points beyond the end");
+        refuse::<(Vec<U256>,)>(&[H20, TWO, ONE], "argument 1: its encoding is too short");
+        refuse::<(Bytes,)>(&[H20, H20], "argument 1: its encoding is too short");
         refuse::<(Bytes,)>(
             &["0000000000000000000000000000000000000000000000000000000000000030", ONE],
-            "argument 1 (bytes): its encoding is too short",
+            "argument 1: its encoding is too short",
         );
     }
 
@@ -798,7 +857,7 @@ mod tests {
         assert!(decode::<(Vec<Vec<Vec<Vec<U256>>>>,)>(&words(&bomb)).is_ok());
         let mut bomb = vec![H20, TWO, "0000000000000000000000000000000000000000000000000000000000000040"];
         bomb.extend(["0000000000000000000000000000000000000000000000000000000000000040", TWO, ONE, ONE]);
-        refuse::<(Vec<Vec<U256>>,)>(&bomb, "argument 1 (uint256[][]): its encoding uses the same bytes twice");
+        refuse::<(Vec<Vec<U256>>,)>(&bomb, "argument 1: its encoding uses the same bytes twice");
     }
 
     #[test]

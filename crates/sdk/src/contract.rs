@@ -59,20 +59,54 @@ pub trait Contract: Default {
     fn dispatch(entry: Entry, signature: &[u8], arguments: &[u8]) -> Result<Vec<u8>, Failure>;
 }
 
-/// The text for a signature that the contract does not have.
-pub(crate) fn no_function(entry: Entry, signature: &[u8]) -> Vec<u8> {
-    let text: &[u8] = match entry {
-        Entry::Deploy => b"no constructor `",
-        Entry::Call => b"no function `",
-        Entry::Query => b"no query `",
-    };
-    [text, signature, b"`"].concat()
+impl Failure {
+    /// The text of a failure in pieces: formatting would be the largest part of a small contract.
+    #[cold]
+    pub(crate) fn pieces<'a>(&'a self, entry: Entry, signature: &'a [u8]) -> [&'a [u8]; 6] {
+        match self {
+            Failure::NoFunction => {
+                let text: &[u8] = match entry {
+                    Entry::Deploy => b"no constructor `",
+                    Entry::Call => b"no function `",
+                    Entry::Query => b"no query `",
+                };
+                [text, signature, b"`", b"", b"", b""]
+            }
+            Failure::Arguments(error) => {
+                // Functions have at most 12 arguments.
+                const NUMBERS: &[u8; 24] = b" 1 2 3 4 5 6 7 8 9101112";
+                let number = NUMBERS.chunks(2).nth(error.index).unwrap_or_default().trim_ascii_start();
+                let ty = argument_type(signature, error.index);
+                [b"argument ", number, b" (", ty, b"): ", error.reason.text().as_bytes()]
+            }
+            Failure::Text(text) | Failure::Error { text, .. } => [text.as_bytes(), b"", b"", b"", b"", b""],
+        }
+    }
+}
+
+/// The type of an argument, from the text of the function's signature.
+fn argument_type(signature: &[u8], index: usize) -> &[u8] {
+    let (mut depth, mut argument, mut start) = (0u32, 0, 0);
+    for (i, byte) in signature.iter().enumerate() {
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match (byte, depth) {
+            (b'(', 1) => start = i + 1,
+            (b',', 1) | (b')', 0) if argument == index => return signature.get(start..i).unwrap_or_default(),
+            (b',', 1) => (argument, start) = (argument + 1, i + 1),
+            _ => {}
+        }
+    }
+    b""
 }
 
 /// Ends the call if it came with value, which the function does not take.
 pub fn refuse_value() {
     if host::value() != 0 {
-        crate::failure::fail(format_args!("this function takes no value: call it with a value of 0"));
+        host::fail(b"this function takes no value: call it with a value of 0");
     }
 }
 
@@ -83,10 +117,23 @@ pub fn serve<C: Contract>(entry: Entry) {
     let arguments = host::arguments();
     match C::dispatch(entry, &signature, &arguments) {
         Ok(output) => host::output(&output),
-        Err(Failure::NoFunction) => host::fail(&no_function(entry, &signature)),
-        Err(Failure::Arguments(error)) => crate::failure::fail(format_args!("{error}")),
         Err(Failure::Text(text)) => host::fail(text.as_bytes()),
         // A custom error ended the call where it was returned.
         Err(Failure::Error { .. }) => {}
+        Err(failure) => crate::failure::fail_in_pieces(&failure.pieces(entry, &signature)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_in_a_signature() {
+        let signature = b"f(uint8,(bool,bytes)[2],string[])";
+        for (index, ty) in ["uint8", "(bool,bytes)[2]", "string[]", ""].into_iter().enumerate() {
+            assert_eq!(argument_type(signature, index), ty.as_bytes());
+        }
+        assert_eq!(argument_type(b"f()", 1), b"");
     }
 }

@@ -16,6 +16,16 @@ pub fn fail(text: fmt::Arguments<'_>) -> ! {
     host::fail(written.bytes.get(..written.length).unwrap_or_default())
 }
 
+/// Stops the call with a text in pieces, without the code for formatting. The runtime cuts it between characters.
+#[cold]
+pub fn fail_in_pieces(pieces: &[&[u8]]) -> ! {
+    let mut written = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
+    for piece in pieces {
+        written.push(piece);
+    }
+    host::fail(written.bytes.get(..written.length).unwrap_or_default())
+}
+
 /// Stops the call with an encoded custom error and its text.
 #[cold]
 pub fn fail_with(data: &[u8], text: fmt::Arguments<'_>) -> ! {
@@ -35,6 +45,13 @@ struct Text {
 }
 
 impl Text {
+    fn push(&mut self, bytes: &[u8]) {
+        for (space, byte) in self.bytes.iter_mut().skip(self.length).zip(bytes) {
+            *space = *byte;
+            self.length += 1;
+        }
+    }
+
     fn of(text: fmt::Arguments<'_>) -> Text {
         let mut written = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
         // An error only says that the text was cut.
@@ -51,10 +68,7 @@ impl Write for Text {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        for (space, byte) in self.bytes.iter_mut().skip(self.length).zip(text.bytes().take(end)) {
-            *space = byte;
-        }
-        self.length = self.length.saturating_add(end);
+        self.push(text.as_bytes().get(..end).unwrap_or_default());
         if end == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
 }

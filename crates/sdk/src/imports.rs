@@ -1,4 +1,4 @@
-//! The functions that the runtime offers to a contract, and nothing else: the only unsafe code of the SDK.
+//! The functions that the runtime offers to a contract, and nothing else. Beside `heap.rs` the only unsafe code of the SDK.
 //!
 //! Each import takes a place in the contract's memory as a pointer, or a pointer and a length. The runtime checks every
 //! place against the memory's bounds, so a mistake here can never reach beyond the contract.
@@ -59,15 +59,26 @@ mod enigma {
 
 pub use enigma::{block_number, block_timestamp, gas_left};
 
+/// The most that anything is long which the runtime passes in, generously. With the bound, the compiler knows that a length is one.
+const MAX_BYTES: usize = 1 << 26;
+
+fn zeros(length: usize) -> Vec<u8> {
+    // Shorter than what the runtime writes it must not be.
+    if length > MAX_BYTES {
+        fail(b"the runtime passes in too much");
+    }
+    vec![0; length]
+}
+
 pub fn function() -> Vec<u8> {
-    let mut text = vec![0; enigma::fn_len() as usize];
+    let mut text = zeros(enigma::fn_len() as usize);
     // SAFETY: the runtime writes `fn_len` bytes, which is the length of `text`.
     unsafe { enigma::fn_read(text.as_mut_ptr()) };
     text
 }
 
 pub fn arguments() -> Vec<u8> {
-    let mut bytes = vec![0; enigma::args_len() as usize];
+    let mut bytes = zeros(enigma::args_len() as usize);
     // SAFETY: the runtime writes `args_len` bytes, which is the length of `bytes`.
     unsafe { enigma::args_read(bytes.as_mut_ptr()) };
     bytes
@@ -86,7 +97,7 @@ pub fn fail(text: &[u8]) -> ! {
 pub fn state_get(key: &[u8]) -> Option<Vec<u8>> {
     // SAFETY: the runtime only reads the key.
     let length = unsafe { enigma::state_get(key.as_ptr(), key.len()) };
-    let mut value = vec![0; usize::try_from(length).ok()?];
+    let mut value = zeros(usize::try_from(length).ok()?);
     // SAFETY: the register holds the value just found, whose length is that of `value`.
     unsafe { enigma::register_read(value.as_mut_ptr()) };
     Some(value)

@@ -124,6 +124,8 @@ mod types;
 mod u256;
 
 #[cfg(target_arch = "wasm32")]
+mod heap;
+#[cfg(target_arch = "wasm32")]
 #[path = "imports.rs"]
 mod host;
 #[cfg(target_arch = "wasm32")]

@@ -2,9 +2,6 @@
 
 use core::panic::PanicInfo;
 
-#[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
-
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     crate::failure::fail(format_args!("{}", info.message()))

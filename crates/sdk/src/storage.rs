@@ -8,7 +8,7 @@
 //!
 //! The sequence is called `List` because `Vec` is what contracts take as arguments and keep in memory.
 
-use crate::failure::fail;
+use crate::failure::fail_in_pieces;
 use crate::host;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -67,9 +67,12 @@ impl Place {
     }
 
     /// The name of the outermost field.
-    fn name(&self) -> &str {
-        let name = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        core::str::from_utf8(name).unwrap_or_default()
+    fn name(&self) -> &[u8] {
+        self.0.split(|byte| *byte == 0).next().unwrap_or_default()
+    }
+
+    fn no_element(&self) -> ! {
+        fail_in_pieces(&[b"`", self.name(), b"` has no such element"])
     }
 }
 
@@ -292,7 +295,9 @@ impl<T: Stored> List<T> {
     /// # Panics
     /// If there is no element at the index.
     pub fn set(&mut self, index: u32, element: T) {
-        assert!(index < self.len(), "`{}` has no element {index}", self.place.name());
+        if index >= self.len() {
+            self.place.no_element();
+        }
         write(&self.place.entry(&index), &element);
     }
 
@@ -362,7 +367,9 @@ impl<F: Field> List<F> {
     }
 
     fn nested(&self, index: u32) -> F {
-        assert!(index < self.count(), "`{}` has no element {index}", self.place.name());
+        if index >= self.count() {
+            self.place.no_element();
+        }
         F::from_place(self.place.nested(&index))
     }
 }
@@ -383,7 +390,7 @@ fn read<T: BorshDeserialize>(place: &Place, key: &[u8]) -> Option<T> {
     let bytes = host::state_get(key)?;
     match T::try_from_slice(&bytes) {
         Ok(value) => Some(value),
-        Err(_) => fail(format_args!("`{}` holds a value of another type", place.name())),
+        Err(_) => fail_in_pieces(&[b"`", place.name(), b"` holds a value of another type"]),
     }
 }
 
@@ -395,7 +402,7 @@ fn write<T: BorshSerialize>(key: &[u8], value: &T) {
 
 fn encode<T: BorshSerialize>(value: &T, out: &mut Vec<u8>) {
     if value.serialize(out).is_err() {
-        fail(format_args!("a value cannot be encoded"));
+        host::fail(b"a value cannot be encoded");
     }
 }
 

@@ -1,8 +1,8 @@
 //! The compiled contract in the real runtime.
 //!
 //! The contract is compiled on demand, once in a test program: `cargo build --release --target wasm32-unknown-unknown` into a
-//! directory of its own below the target directory. A module that `cargo xtask wasm` made, `<target>/secret-contracts/<name>.wasm`, is
-//! used instead if it is newer than the sources.
+//! directory of its own below the target directory. A module that `enigma contract build` or `cargo xtask wasm` made,
+//! `<target>/enigma/<name>.wasm` or `<target>/secret-contracts/<name>.wasm`, is used instead if it is newer than the sources.
 
 use super::host::Runtime;
 use super::{EmittedEvent, Execution, Failure, HostCall, Package, PayOut, gas};
@@ -143,11 +143,16 @@ fn pre_code(package: Package) -> Result<Vec<u8>, String> {
 /// A module that was compiled before and is newer than its sources and the SDK's.
 fn prepared(package: Package, file: &str) -> Option<PathBuf> {
     let test = env::current_exe().ok()?;
-    let path = test.ancestors().map(|folder| folder.join("secret-contracts").join(file)).find(|path| path.is_file())?;
-    let made = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok()?;
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = [Path::new(package.directory), sdk, &sdk.with_file_name("sdk-macros")];
-    sources.into_iter().all(|folder| newest(folder) < made).then_some(path)
+    let sources = sources.into_iter().map(newest).max()?;
+    let places =
+        test.ancestors().flat_map(|folder| ["enigma", "secret-contracts"].map(|place| folder.join(place).join(file)));
+    let is_newer = |path: &PathBuf| {
+        let made = fs::metadata(path).and_then(|metadata| metadata.modified());
+        made.is_ok_and(|made| sources < made)
+    };
+    places.find(is_newer)
 }
 
 /// When the newest source in a folder was written.

@@ -3,11 +3,11 @@
 use super::host::{self, FailedWith, Runtime, with};
 use super::{EncodeArguments, Failure, leak};
 use crate::abi::{self, DecodeError, Decoder};
-use crate::contract::{self, Contract, Entry, no_function};
+use crate::contract::{self, Contract, Entry};
 use crate::ethereum::EthereumCall;
 use crate::{Address, Bytes32, Event};
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -452,14 +452,13 @@ fn dispatch<C: Contract>(entry: Entry, signature: &str, arguments: &[u8]) -> Res
     let text = |bytes: &[u8]| Failure { text: host::failure_text(bytes), data: Vec::new() };
     match catch_unwind(AssertUnwindSafe(|| C::dispatch(entry, signature.as_bytes(), arguments))) {
         Ok(Ok(output)) => Ok(output),
-        Ok(Err(failure)) => Err(match failure {
-            contract::Failure::NoFunction => text(&no_function(entry, signature.as_bytes())),
-            contract::Failure::Arguments(error) => text(error.to_string().as_bytes()),
-            contract::Failure::Text(failure) => text(failure.as_bytes()),
-            contract::Failure::Error { data, text: failure } => {
-                Failure { text: host::failure_text(failure.as_bytes()), data }
-            }
-        }),
+        Ok(Err(failure)) => {
+            let text = text(&failure.pieces(entry, signature.as_bytes()).concat());
+            Err(match failure {
+                contract::Failure::Error { data, .. } => Failure { data, ..text },
+                contract::Failure::NoFunction | contract::Failure::Arguments(_) | contract::Failure::Text(_) => text,
+            })
+        }
         Err(panic) => Err(match panic.downcast::<FailedWith>() {
             Ok(failure) => Failure { text: failure.text, data: failure.data },
             Err(panic) => match panic.downcast::<String>() {
