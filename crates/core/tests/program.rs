@@ -6,6 +6,7 @@ use enigma_protocol::{
     config::NetworkConfig,
     hash::keccak256,
     ipc::{Failure, ReplyFrame, Response},
+    sealing::{ResponseKey, rand_core, seal_bare_task},
 };
 use serde_json::{Value, json};
 use std::{
@@ -442,4 +443,200 @@ fn help_teaches() {
         assert!(overview.contains(part), "`{part}` is not in:\n{overview}");
     }
     assert!(help(&["run", "--help"]).contains("--exit-with-parent"));
+}
+
+/// Numbers that are good enough for a test's user.
+struct Counter(u64);
+
+impl rand_core::TryRng for Counter {
+    type Error = std::convert::Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        self.try_next_u64().map(|number| number as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        self.0 += 1;
+        Ok(u64::from_be_bytes(keccak256(self.0.to_be_bytes()).0[..8].try_into().unwrap()))
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for byte in bytes {
+            *byte = self.try_next_u64()? as u8;
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Counter {}
+
+/// Keeps its constructor's arguments; a call keeps its own and answers the ones before, or fails without any.
+const KEEPER: &str = r#"(module
+  (import "enigma" "args_len" (func $args_len (result i32)))
+  (import "enigma" "args_read" (func $args_read (param i32)))
+  (import "enigma" "output" (func $output (param i32 i32)))
+  (import "enigma" "fail" (func $fail (param i32 i32)))
+  (import "enigma" "state_get" (func $state_get (param i32 i32) (result i32)))
+  (import "enigma" "register_read" (func $register_read (param i32)))
+  (import "enigma" "state_set" (func $state_set (param i32 i32 i32 i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 60000) "kno")
+  (func (export "enigma_abi_1"))
+  (func $save
+    (call $args_read (i32.const 0))
+    (call $state_set (i32.const 60000) (i32.const 1) (i32.const 0) (call $args_len)))
+  (func (export "deploy") (call $save))
+  (func (export "call")
+    (local $length i32)
+    (if (i32.eqz (call $args_len)) (then (call $fail (i32.const 60001) (i32.const 2))))
+    (local.set $length (call $state_get (i32.const 60000) (i32.const 1)))
+    (call $register_read (i32.const 1000))
+    (call $output (i32.const 1000) (local.get $length))
+    (call $save)))"#;
+
+/// A requester that speaks the published messages and nothing else.
+struct Published {
+    socket: Requester,
+    domain: enigma_protocol::Domain,
+    rng: Counter,
+}
+
+impl Published {
+    /// Sends a message; checks the reply's fields: those of the document, and the additions that may be there.
+    async fn ask(&mut self, message: Value, fields: &[&str], additions: &[&str]) -> Value {
+        let reply = self.reply(&message).await;
+        assert_eq!((&reply["id"], &reply["type"]), (&message["id"], &message["type"]), "{reply}");
+        check_fields(&reply["result"], fields, additions);
+        reply["result"].clone()
+    }
+
+    async fn reply(&mut self, message: &Value) -> Value {
+        serde_json::from_slice(&self.socket.ask(message.to_string()).await).unwrap()
+    }
+
+    async fn task(&mut self, address: &str, function: &str, args: &[u8]) -> (Value, ResponseKey) {
+        let request = json!({"id": "key", "type": "NewTaskEncryptionKey", "userPubKey": "ab".repeat(32)});
+        let result = self.ask(request, &["workerEncryptionKey", "workerSig"], &["signer", "evidence"]).await;
+        let public: [u8; 32] = bytes(&result["workerEncryptionKey"]).try_into().unwrap();
+        let sc = address.parse().unwrap();
+        let (task, key) = seal_bare_task(&mut self.rng, self.domain, sc, &public, function, args).unwrap();
+        let input = json!({
+            "encryptedArgs": hex::encode(task.encrypted_args), "encryptedFn": hex::encode(task.encrypted_fn),
+            "userDHKey": hex::encode(task.user_dh_key), "gasLimit": 1_000_000, "contractAddress": address,
+        });
+        (input, key)
+    }
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    hex::decode(value.as_str().unwrap()).unwrap()
+}
+
+fn check_fields(object: &Value, fields: &[&str], additions: &[&str]) {
+    let object = object.as_object().unwrap_or_else(|| panic!("no object: {object}"));
+    for field in fields {
+        assert!(object.contains_key(*field), "`{field}` is missing");
+    }
+    for field in object.keys() {
+        assert!(fields.contains(&field.as_str()) || additions.contains(&field.as_str()), "`{field}` is not documented");
+    }
+}
+
+/// A node of 2019 would find everything where it looks for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_in_the_published_form() {
+    let network = Network::new();
+    let core = network.start("worker", ANY_TCP);
+    let config: NetworkConfig = serde_json::from_slice(&fs::read(network.config()).unwrap()).unwrap();
+    let mut node = Published { socket: core.requester().await, domain: config.domain(), rng: Counter(0) };
+    let (address, other) = ("5c".repeat(32), "77".repeat(32));
+
+    let registration = json!({"id": "1", "type": "GetRegistrationParams"});
+    node.ask(registration, &["signingKey", "report", "signature"], &[]).await;
+
+    // Deployment, in which bytes are a text, and the same again.
+    let (mut input, _) = node.task(&address, "construct(bytes)", b"first").await;
+    input["preCode"] = hex::encode(wat::parse_str(KEEPER).unwrap()).into();
+    let deploy = json!({"id": "2", "type": "DeploySecretContract", "input": input});
+    let task_fields = ["output", "delta", "usedGas", "ethereumPayload", "ethereumAddress", "signature"];
+    let additions = ["receipt", "snapshot", "encryptedOutput"];
+    let deployed = node.ask(deploy.clone(), &[&task_fields[..], &["preCodeHash"]].concat(), &additions).await;
+    check_fields(&deployed["delta"], &["key", "data"], &[]);
+    assert_eq!(deployed["delta"]["key"], 0);
+    assert!(deployed["output"].as_array().unwrap().iter().all(Value::is_u64));
+    assert_eq!(node.reply(&deploy).await["result"], deployed);
+
+    // A call, a failure, and what is wrong on the protocol level.
+    let (input, key) = node.task(&address, "swap(bytes)", b"second").await;
+    let compute = json!({"id": "3", "type": "ComputeTask", "input": input});
+    let computed = node.ask(compute.clone(), &task_fields, &additions).await;
+    assert_eq!(key.open(&bytes(&computed["output"])).unwrap(), b"first");
+    assert_eq!(computed["delta"]["key"], 1);
+    assert_eq!(node.reply(&compute).await["result"], computed);
+    let (input, key) = node.task(&address, "swap(bytes)", b"").await;
+    let failed = node.reply(&json!({"id": "4", "type": "ComputeTask", "input": input})).await;
+    assert_eq!((&failed["id"], &failed["type"]), (&"4".into(), &"FailedTask".into()));
+    check_fields(&failed["result"], &["output", "usedGas", "signature"], &["receipt"]);
+    assert!(!key.open(&bytes(&failed["result"]["output"])).unwrap().is_empty());
+    let (input, _) = node.task(&other, "swap(bytes)", b"x").await;
+    for (message, code) in [
+        (json!({"id": "5", "type": "ComputeTask", "input": input}), 13),
+        (json!({"id": "5", "type": "ComputeTask"}), 3),
+        (json!({"id": "5", "type": "GetTip", "input": [other]}), 13),
+        (json!({"id": "5", "type": "PTTResponse", "input": {"response": "00"}}), 15),
+        (json!({"id": "5", "type": "NoSuchMessage"}), 2),
+    ] {
+        let error = node.reply(&message).await;
+        assert_eq!((&error["id"], &error["type"]), (&"5".into(), &message["type"]));
+        check_fields(&error, &["id", "type", "msg"], &["code"]);
+        assert_eq!(error["code"], code, "{error}");
+    }
+
+    // Reads.
+    let tip = node.ask(json!({"id": "6", "type": "GetTip", "input": [address]}), &["key", "data"], &[]).await;
+    assert_eq!(tip, computed["delta"]);
+    let addressed = json!({"address": address, "key": 1, "data": tip["data"]});
+    for message in [json!({"id": "7", "type": "GetTips", "input": [address]}), json!({"id": "7", "type": "GetAllTips"})]
+    {
+        assert_eq!(node.ask(message, &["tips"], &[]).await, json!({"tips": [addressed]}));
+    }
+    let addresses = node.ask(json!({"id": "8", "type": "GetAllAddrs"}), &["addresses"], &[]).await;
+    assert_eq!(addresses, json!({"addresses": [address]}));
+    let get_delta = json!({"id": "9", "type": "GetDelta", "input": [{"address": address, "key": 1}]});
+    assert_eq!(node.ask(get_delta, &["delta"], &[]).await, json!({"delta": tip["data"]}));
+    let range = json!([{"address": address, "from": 0, "to": 1}]);
+    let deltas = node.ask(json!({"id": "10", "type": "GetDeltas", "input": range}), &["deltas"], &[]).await;
+    let first = json!({"address": address, "key": 0, "data": deployed["delta"]["data"]});
+    assert_eq!(deltas, json!({"deltas": [first, addressed]}));
+    let get_contract = json!({"id": "11", "type": "GetContract", "input": address});
+    let contract = node.ask(get_contract, &["address", "bytecode"], &[]).await;
+    assert_eq!((&contract["address"], &contract["bytecode"]), (&json!(address), &deployed["output"]));
+
+    // Writes: the code under another address, and away again.
+    for (request_type, message) in [
+        ("UpdateNewContract", json!({"address": other, "bytecode": contract["bytecode"]})),
+        (
+            "UpdateNewContractOnDeployment",
+            json!({"address": other, "bytecode": contract["bytecode"], "delta": [0, first["data"]]}),
+        ),
+        ("RemoveContract", json!({"address": other})),
+    ] {
+        let mut message = message;
+        message["id"] = "12".into();
+        message["type"] = request_type.into();
+        let reply = node.reply(&message).await;
+        check_fields(&reply, &["id", "type", "address", "result"], &[]);
+        check_fields(&reply["result"], &["status"], &["msg"]);
+        assert_eq!(reply["address"], other);
+        // The delta is another contract's.
+        let status = if request_type == "UpdateNewContractOnDeployment" { 32 } else { 0 };
+        assert_eq!(reply["result"]["status"], status, "{reply}");
+    }
+    let update = json!({"id": "13", "type": "UpdateDeltas", "deltas": [{"address": other, "key": 0, "data": []}]});
+    let removal = json!({"id": "13", "type": "RemoveDeltas", "input": [{"address": other, "from": 0, "to": 0}]});
+    for message in [update, removal] {
+        let result = node.ask(message, &["status", "errors"], &[]).await;
+        assert_eq!(result["status"], 13);
+        check_fields(&result["errors"][0], &["address", "key", "status"], &["msg"]);
+    }
+
+    let ptt = node.ask(json!({"id": "14", "type": "GetPTTRequest"}), &["request", "workerSig"], &[]).await;
+    assert!(!bytes(&ptt["request"]).is_empty());
 }

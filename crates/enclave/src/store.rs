@@ -3,7 +3,7 @@
 //! The store lies in the host's hands. Values are therefore authenticated by the enclave (see [`crate::authentic`]); that an
 //! *old* store is presented cannot be seen here.
 
-use enigma_protocol::ScAddress;
+use enigma_protocol::{ScAddress, TaskId};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What the store failed to do; the text is the database's and holds nothing secret.
@@ -110,6 +110,7 @@ pub(crate) const EPOCHS: &[u8] = b"epoch/";
 const DEPLOYED: &[u8] = b"deployed/";
 const CODES: &[u8] = b"code/";
 const ENTRIES: &[u8] = b"entry/";
+const BARE: &[u8] = b"bare/";
 const SNAPSHOTS: &[u8] = b"snapshot/";
 const OUTCOMES: &[u8] = b"outcome/";
 
@@ -128,6 +129,11 @@ pub(crate) fn entry_key(sc: ScAddress, index: u64) -> Vec<u8> {
 /// A part of the snapshot behind a delta.
 pub(crate) fn snapshot_key(sc: ScAddress, index: u64, part: u32) -> Vec<u8> {
     [SNAPSHOTS, &sc.0, &index.to_be_bytes(), &part.to_be_bytes()].concat()
+}
+
+/// A request without a record, by its content: the index under which it was executed.
+pub(crate) fn bare_key(sc: ScAddress, content: TaskId) -> Vec<u8> {
+    [BARE, &sc.0, &content.0].concat()
 }
 
 pub(crate) fn outcome_key(sc: ScAddress, record_index: u64) -> Vec<u8> {

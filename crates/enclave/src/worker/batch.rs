@@ -16,7 +16,9 @@ impl<T: Tee, S: Store> Worker<T, S> {
         if !(1..=MAX_BATCH_RECORDS as u64).contains(&count) {
             return Err(Refusal::Field(format!("`count` must be 1 to {MAX_BATCH_RECORDS}")));
         }
-        contracts::known_head(&self.store, sc)?;
+        if contracts::known_head(&self.store, sc)?.bare {
+            return Err(Refusal::Bare(sc));
+        }
         let mut outcomes = Vec::new();
         for index in first..first.saturating_add(count) {
             outcomes.push(contracts::load_outcome(&self.store, sc, index)?);

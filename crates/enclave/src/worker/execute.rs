@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::Refusal,
     ptt::GENERATION,
-    store::{Store, Ticket, code_key, entry_key, head_key, outcome_key},
+    store::{Store, Ticket, bare_key, code_key, entry_key, head_key, outcome_key},
     tee::Tee,
 };
 use enigma_protocol::{
@@ -44,10 +44,12 @@ const PREPARE_GAS_PER_BYTE: u64 = 1;
 const RANK: u8 = 0;
 
 /// An input that is the recorded one.
-struct Task {
-    record: Record,
-    record_hash: Hash,
-    input: TaskInput,
+pub(super) struct Task {
+    pub(super) record: Record,
+    pub(super) record_hash: Hash,
+    pub(super) input: TaskInput,
+    /// Nothing was recorded: the record was made up for the request.
+    pub(super) bare: bool,
 }
 
 impl Task {
@@ -80,12 +82,12 @@ impl Task {
         if (record.record_index == 0) != input.pre_code.is_some() {
             return Err(Refusal::Mismatch("record 0 of a contract is its deployment, and no other is"));
         }
-        Ok(Self { record_hash: record.record_hash(domain), record, input })
+        Ok(Self { record_hash: record.record_hash(domain), record, input, bare: false })
     }
 }
 
 /// What came of a record.
-struct Run {
+pub(super) struct Run {
     status: Status,
     gas_used: u64,
     encrypted_output: Vec<u8>,
@@ -105,7 +107,7 @@ struct Deployed {
 }
 
 /// What a reply is made of.
-struct Answer {
+pub(super) struct Answer {
     outcome: Outcome,
     delta: Option<Vec<u8>>,
     exe_code: Option<Vec<u8>>,
@@ -133,7 +135,7 @@ impl Run {
         }
     }
 
-    fn undecryptable(tip: Hash) -> Self {
+    pub(super) fn undecryptable(tip: Hash) -> Self {
         Self::without_effects(Status::Undecryptable, MINIMUM_GAS, Vec::new(), tip)
     }
 }
@@ -148,11 +150,16 @@ struct Called {
 
 impl<T: Tee, S: Store> Worker<T, S> {
     pub(super) fn deploy(&self, input: DeployInput) -> Result<Response, Refusal> {
-        self.execute(Some(input.pre_code.0), input.task)
+        let pre_code = Some(input.pre_code.0);
+        if input.task.record.is_none() {
+            self.execute_bare(pre_code, input.task)
+        } else {
+            self.execute(pre_code, input.task)
+        }
     }
 
     pub(super) fn compute(&self, input: ComputeInput) -> Result<Response, Refusal> {
-        self.execute(None, input)
+        if input.record.is_none() { self.execute_bare(None, input) } else { self.execute(None, input) }
     }
 
     fn execute(&self, pre_code: Option<Vec<u8>>, input: ComputeInput) -> Result<Response, Refusal> {
@@ -193,6 +200,9 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let mut slot = contract.lock(&self.store)?;
         let (mut place, mut patience) = (None, AHEAD_PATIENCE);
         loop {
+            if slot.head.as_ref().is_some_and(|head| head.bare) {
+                return Err(Refusal::Bare(contract.sc()));
+            }
             let expected = slot.records();
             if index < expected {
                 return Ok(Turn::Over(slot.submitted()));
@@ -215,7 +225,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
     }
 
     /// What a record was answered with, from the store.
-    fn repeat(&self, task: &Task) -> Result<Response, Refusal> {
+    pub(super) fn repeat(&self, task: &Task) -> Result<Response, Refusal> {
         let (sc, index) = (task.record.sc, task.record.record_index);
         let outcome = contracts::load_outcome(&self.store, sc, index)?;
         if outcome.record_hash != task.record_hash {
@@ -237,6 +247,9 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     /// Opens the input; `None` when it does not open, which is an outcome like others.
     fn open_input(&self, task: &Task) -> Result<Option<OpenedTask>, Refusal> {
+        if task.bare {
+            return Ok(self.open_bare(&task.input));
+        }
         let TaskInput { task_id, sc, epoch, .. } = task.input;
         let key = lock(&self.keys).input(sc, epoch)?;
         if task.input.validate().is_err() {
@@ -248,8 +261,8 @@ impl<T: Tee, S: Store> Worker<T, S> {
     }
 
     /// `opened` is the input where it was opened already.
-    fn run_deployment(&self, task: &Task, opened: Option<Option<OpenedTask>>) -> Result<Run, Refusal> {
-        let secrets = lock(&self.keys).contract(task.record.sc)?;
+    pub(super) fn run_deployment(&self, task: &Task, opened: Option<Option<OpenedTask>>) -> Result<Run, Refusal> {
+        let secrets = self.secrets(task)?;
         let opened = opened.map_or_else(|| self.open_input(task), Ok)?;
         let Some(opened) = opened else { return Ok(Run::undecryptable(Hash::ZERO)) };
         let gas_limit = task.record.gas_limit;
@@ -282,14 +295,14 @@ impl<T: Tee, S: Store> Worker<T, S> {
         Ok(Run { deployed: Some(Deployed { exe_code, exe_code_hash, program, cipher }), ..run })
     }
 
-    fn run_call(
+    pub(super) fn run_call(
         &self,
         task: &Task,
         opened: Option<Option<OpenedTask>>,
         head: &Head,
         slot: &mut Slot,
     ) -> Result<Run, Refusal> {
-        let secrets = lock(&self.keys).contract(task.record.sc)?;
+        let secrets = self.secrets(task)?;
         let opened = opened.map_or_else(|| self.open_input(task), Ok)?;
         let Some(opened) = opened else { return Ok(Run::undecryptable(head.tip)) };
         let live = match slot.live.take() {
@@ -356,8 +369,8 @@ impl<T: Tee, S: Store> Worker<T, S> {
     }
 
     /// Submits everything that the record makes, as one, and goes on from there in memory.
-    fn conclude(&self, task: &Task, run: Run, slot: &mut Slot) -> Result<(Answer, Ticket), Refusal> {
-        let Task { record, record_hash, input } = task;
+    pub(super) fn conclude(&self, task: &Task, run: Run, slot: &mut Slot) -> Result<(Answer, Ticket), Refusal> {
+        let Task { record, record_hash, input, bare } = task;
         let sc = record.sc;
         let Run { status, gas_used, encrypted_output, previous_tip, deployed, change, ethereum_call, pay_out } = run;
         let before = slot.head.clone().unwrap_or_else(|| Head {
@@ -371,7 +384,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             delta_bytes: 0,
             first: 0,
             floor: None,
-            bare: false,
+            bare: task.bare,
             import: Import::default(),
         });
         let tip = change.as_ref().map_or(previous_tip, |(link, _)| link.tip);
@@ -415,6 +428,9 @@ impl<T: Tee, S: Store> Worker<T, S> {
             self.store.save(outcome_key(sc, record.record_index), &outcome)?,
             self.store.save(head_key(sc), &head)?,
         ];
+        if *bare {
+            writes.push(self.store.save(bare_key(sc, input.task_id), &record.record_index)?);
+        }
         if let Some(deployed) = &deployed {
             writes.push(self.store.write(code_key(sc), &deployed.exe_code)?);
         }
@@ -439,7 +455,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
     }
 
     /// The reply to a record, the same every time.
-    fn reply(&self, answer: Answer) -> Result<Response, Refusal> {
+    pub(super) fn reply(&self, answer: Answer) -> Result<Response, Refusal> {
         let Answer { outcome, delta, exe_code } = answer;
         let Outcome { receipt, encrypted_output, ethereum_payload, deployment, .. } = outcome;
         let signature = Hex(self.signing_key.sign(receipt.digest(&self.network.domain)));

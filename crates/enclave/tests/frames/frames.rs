@@ -51,8 +51,8 @@ fn malformed_frames() {
         (r#"{"id":"1","type":"DeploySecretContract","input":{"preCode":[1,2]}}"#, 3, "1", "DeploySecretContract"),
         (r#"{"id":"1","type":"NewTaskEncryptionKey"}"#, 3, "1", "NewTaskEncryptionKey"),
         (r#"{"id":"1","type":"NewTaskEncryptionKey","userPubKey":"zz"}"#, 3, "1", "NewTaskEncryptionKey"),
-        (r#"{"id":"1","type":"NewTaskEncryptionKey","userPubKey":"00"}"#, 3, "1", "NewTaskEncryptionKey"),
-        (r#"{"id":"1","type":"GetPTTRequest"}"#, 3, "1", "GetPTTRequest"),
+        (r#"{"id":"1","type":"NewTaskEncryptionKey","userPubKey":"00","epoch":1}"#, 3, "1", "NewTaskEncryptionKey"),
+        (r#"{"id":"1","type":"GetPTTRequest","input":{"addresses":[]}}"#, 3, "1", "GetPTTRequest"),
         (r#"{"id":"1","type":"PTTResponse","input":{"response":"00"}}"#, 15, "1", "PTTResponse"),
         (
             r#"{"id":"1","type":"SignBatch","input":{"contractAddress":"$","firstRecordIndex":0,"count":1}}"#,

@@ -1,6 +1,7 @@
 //! The enclave from outside: everything through JSON frames, as its host speaks to it.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod bare;
 mod durability;
 mod effects;
 mod frames;

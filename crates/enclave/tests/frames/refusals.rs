@@ -197,26 +197,24 @@ impl Machine for Forward<'_> {
 }
 
 #[test]
-fn requests_of_the_published_set_without_a_record() {
+fn requests_without_the_additions_are_for_development() {
     let (mut network, _, worker) = network();
     let sc = network.deployed(&worker, &contract(), b"kept");
     let task = network.call(&worker, sc, ALICE, "get()", b"");
     let Request::ComputeTask { mut input } = task.request() else { panic!() };
     input.record = None;
-    let (code, text) = worker.refuses(Request::ComputeTask { input });
-    assert_eq!((code, text.contains("`input.record`")), (3, true), "{text}");
+    let bare_task = Request::ComputeTask { input };
+    let (code, text) = worker.refuses(bare_task.clone());
+    assert_eq!((code, text.contains("requests without records")), (40, true), "{text}");
 
-    let key = |contract: bool, epoch: bool| {
-        worker.refuses(Request::NewTaskEncryptionKey {
-            user_pub_key: Hex(vec![5; 32]),
-            contract_address: contract.then_some(Hex(sc)),
-            epoch: epoch.then_some(U64(1)),
-            block_hash: None,
-        })
+    let key = |contract: bool, epoch: bool| Request::NewTaskEncryptionKey {
+        user_pub_key: Hex(vec![5; 32]),
+        contract_address: contract.then_some(Hex(sc)),
+        epoch: epoch.then_some(U64(1)),
+        block_hash: None,
     };
-    assert_eq!(key(false, true), (3, "the field `contractAddress` is missing".into()));
-    assert_eq!(key(true, false), (3, "the field `epoch` is missing".into()));
-    assert_eq!(worker.refuses(Request::GetPTTRequest { input: None }).0, 3);
+    assert_eq!(worker.refuses(key(false, true)), (3, "the field `contractAddress` is missing".into()));
+    assert_eq!(worker.refuses(key(true, false)), (3, "the field `epoch` is missing".into()));
     let long = Request::NewTaskEncryptionKey {
         user_pub_key: Hex(vec![5; 257]),
         contract_address: Some(Hex(sc)),
@@ -224,6 +222,15 @@ fn requests_of_the_published_set_without_a_record() {
         block_hash: None,
     };
     assert_eq!(worker.refuses(long).0, 4);
+
+    // A TEE that protects somebody serves none of them.
+    let (mut tee, store) = (TestTee::new(3), Memory::default());
+    tee.protects = true;
+    let protecting = network.worker_on(tee, &store);
+    for request in [bare_task, key(false, false), Request::GetPTTRequest { input: None }] {
+        let (code, text) = protecting.refuses(request);
+        assert_eq!((code, text.contains("development root")), (18, true), "{text}");
+    }
 }
 
 #[test]
