@@ -5,6 +5,7 @@ use enigma_protocol::{
     Hash, ScAddress,
     ipc::{BatchInput, Request, Response},
     json::{Hex, U64},
+    output::{Failure, Output},
     sealing::{ResponseKey, seal_bare_task},
 };
 use serde_json::{Value, json};
@@ -38,8 +39,12 @@ fn deployment(worker: &dyn Machine, sc: ScAddress, args: &[u8], seed: u64) -> Va
     frame("DeploySecretContract", &input)
 }
 
-fn output(reply: &Value, key: &ResponseKey) -> Vec<u8> {
+fn opened(reply: &Value, key: &ResponseKey) -> Vec<u8> {
     key.open(&hex::decode(reply["result"]["output"].as_str().unwrap()).unwrap()).unwrap()
+}
+
+fn output(reply: &Value, key: &ResponseKey) -> Vec<u8> {
+    Output::from_bytes(&opened(reply, key)).unwrap().data
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn a_session_without_records() {
     let (quit, key) = sealed(&worker, SC, "quit(string)", b"why", 4);
     let failed = ask(&worker, &frame("ComputeTask", &quit));
     assert_eq!(failed["type"], "FailedTask");
-    assert!(!output(&failed, &key).is_empty());
+    assert_eq!(Failure::from_bytes(&opened(&failed, &key)).unwrap().text, "why");
 
     // The same content again is answered from the store, whatever its id, also after a restart; other content is another task.
     let restarted = network.worker(2, &store);
