@@ -21,6 +21,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
+/// Arrows that only a feature draws, and never for wasm32: tests of contracts in the real runtime.
+const OPTIONAL_ARROWS: &[(&str, &str)] = &[("enigma-sdk", "enigma-runtime")];
+
 /// What a secret contract may depend on; it sees nothing else of the repository.
 const CONTRACT_ARROWS: &[&str] = &["enigma-sdk"];
 
@@ -78,7 +81,10 @@ fn arrows(metadata: &Value, problems: &mut Vec<String>) {
         for dependency in list(package, "dependencies") {
             let to = text(dependency, "name");
             let in_repository = dependency["path"].is_string();
-            if in_repository && dependency["kind"] != "dev" && !allowed.contains(&to) {
+            let is_optional = OPTIONAL_ARROWS.contains(&(from, to))
+                && dependency["optional"] == true
+                && dependency["target"] == "cfg(not(target_arch = \"wasm32\"))";
+            if in_repository && dependency["kind"] != "dev" && !allowed.contains(&to) && !is_optional {
                 problems.push(format!(
                     "{from} depends on {to}: not an arrow of ARCHITECTURE.md (allowed: {})",
                     if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") }
@@ -195,6 +201,21 @@ mod tests {
         assert_eq!(check("enigma-node", "enigma-enclave", json!("build")), 1);
         assert_eq!(check("enigma-node", "enigma-enclave", json!("dev")), 0);
         assert_eq!(check("enigma-new", "enigma-protocol", Value::Null), 1);
+    }
+
+    #[test]
+    fn the_sdk_sees_the_runtime_in_tests_only() {
+        let check = |optional: bool, target: Value| {
+            let mut problems = Vec::new();
+            let dependency =
+                json!({ "name": "enigma-runtime", "path": "somewhere", "kind": null, "optional": optional, "target": target });
+            let package = json!({ "name": "enigma-sdk", "manifest_path": "Cargo.toml", "dependencies": [dependency] });
+            arrows(&json!({ "packages": [package] }), &mut problems);
+            problems.len()
+        };
+        assert_eq!(check(true, json!("cfg(not(target_arch = \"wasm32\"))")), 0);
+        assert_eq!(check(false, json!("cfg(not(target_arch = \"wasm32\"))")), 1);
+        assert_eq!(check(true, Value::Null), 1);
     }
 
     #[test]

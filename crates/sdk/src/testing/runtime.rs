@@ -146,7 +146,7 @@ fn prepared(package: Package, file: &str) -> Option<PathBuf> {
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = [Path::new(package.directory), sdk, &sdk.with_file_name("sdk-macros")];
     let sources = sources.into_iter().map(newest).max()?;
-    let places =
+    let mut places =
         test.ancestors().flat_map(|folder| ["enigma", "secret-contracts"].map(|place| folder.join(place).join(file)));
     let is_newer = |path: &PathBuf| {
         let made = fs::metadata(path).and_then(|metadata| metadata.modified());
