@@ -176,6 +176,8 @@ pub(crate) enum Refusal {
     NotPlaced(ScAddress),
     #[error("contract {0} is of requests without records, or this request is: a contract has one kind for good")]
     Bare(ScAddress),
+    #[error("the query is refused: {0}")]
+    Query(&'static str),
     #[error("{0} rests on the word of the host and is served by a simulation under the development root only")]
     DevelopmentOnly(&'static str),
     #[error(transparent)]
@@ -228,6 +230,7 @@ impl Refusal {
             Self::Unproven(_) => 38,
             Self::NotPlaced(_) => 39,
             Self::Bare(_) => 40,
+            Self::Query(_) => 41,
         }
     }
 }

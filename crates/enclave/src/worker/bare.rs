@@ -23,7 +23,7 @@ use enigma_protocol::{
     hash::Preimage,
     ipc::{ComputeInput, Response},
     record::Record,
-    sealing::{InputKey, OpenedTask},
+    sealing::{DoesNotOpen, InputKey, OpenedQuery, OpenedTask, QueryContext, SealedQuery},
     task::{SUITE_X25519, TaskInput},
 };
 use std::sync::Arc;
@@ -45,6 +45,11 @@ impl BareKeys {
     /// The public key to which inputs are sealed.
     pub(super) fn public(&self) -> &[u8; 32] {
         self.input.public()
+    }
+
+    /// Opens a query to a contract without records.
+    pub(super) fn open_query(&self, context: &QueryContext, query: &SealedQuery) -> Result<OpenedQuery, DoesNotOpen> {
+        self.input.open_query(context, query)
     }
 
     /// State key and randomness of one contract.

@@ -505,7 +505,7 @@ fn random_seed(secrets: &ContractSecrets, task_id: TaskId, prevrandao: Hash) -> 
 }
 
 /// A failure as its caller reads it.
-fn sealed_failure(failure: enigma_runtime::Failure) -> Failure {
+pub(super) fn sealed_failure(failure: enigma_runtime::Failure) -> Failure {
     let text = failure.to_string();
     let data = match failure {
         enigma_runtime::Failure::Contract { data, .. } => data,

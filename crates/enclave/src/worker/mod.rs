@@ -6,6 +6,7 @@ mod contracts;
 mod execute;
 mod import;
 mod keys;
+mod query;
 mod reads;
 mod state;
 
@@ -52,6 +53,8 @@ pub struct Worker<T, S> {
     pending: Mutex<Pending>,
     contracts: Contracts,
     bare: BareKeys,
+    /// The newest block that a query named.
+    newest_block: Mutex<u64>,
 }
 
 /// The fields of `NewTaskEncryptionKey`, which stand beside `id` and `type`.
@@ -86,6 +89,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             keys: Mutex::default(),
             pending: Mutex::default(),
             contracts: Contracts::default(),
+            newest_block: Mutex::default(),
         })
     }
 
@@ -121,6 +125,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             "NewTaskEncryptionKey" => self.encryption_key(frame.fields()?),
             "DeploySecretContract" => self.deploy(frame.input()?),
             "ComputeTask" => self.compute(frame.input()?),
+            "Query" => self.query(frame.input()?),
             "SignBatch" => self.sign_batch(frame.input()?),
             "SetLedgerView" | "AnswerPTTRequest" | "SignEpoch" => {
                 Err(Refusal::WrongRole { request: frame.request_type.into(), role: Role::Worker })

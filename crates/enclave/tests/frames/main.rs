@@ -8,5 +8,6 @@ mod frames;
 mod harness;
 mod key_exchange;
 mod path;
+mod query;
 mod refusals;
 mod take_over;
