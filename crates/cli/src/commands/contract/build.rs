@@ -2,13 +2,16 @@
 
 use super::{
     code::{Code, number},
-    package::PackageArgs,
+    package::{Contract, PackageArgs, Packages},
 };
 use crate::output::{OutputArgs, progress};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Compile secret contracts for the network, always optimised: NAME.wasm is what is deployed, NAME.abi.json its interface for
 /// Ethereum libraries.
@@ -34,8 +37,9 @@ struct Report {
     contracts: Vec<Built>,
 }
 
+/// What was built of a contract.
 #[derive(Debug, Serialize)]
-struct Built {
+pub struct Built {
     name: String,
     wasm: PathBuf,
     abi: PathBuf,
@@ -50,31 +54,40 @@ impl Build {
     /// It does not compile, or the files cannot be written.
     pub fn run(self) -> anyhow::Result<()> {
         let packages = self.packages.find()?;
-        packages.compile()?;
         let folder = self.out.unwrap_or_else(|| packages.results());
-        fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
-        let mut contracts = Vec::new();
-        for contract in &packages.contracts {
-            let name = contract.name.clone();
-            let code = Code::new(name.clone(), packages.compiled(contract)?, None);
-            ensure!(
-                code.abi.is_some(),
-                "{name} tells no interface; is its `impl` block marked #[enigma_sdk::contract]?"
-            );
-            let (wasm, abi) = (folder.join(format!("{name}.wasm")), folder.join(format!("{name}.abi.json")));
-            let write = |path: &PathBuf, bytes: &[u8]| {
-                fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
-            };
-            write(&wasm, &code.pre_code)?;
-            write(&abi, format!("{:#}\n", code.abi.clone().unwrap_or_default()).as_bytes())?;
-            if let Err(refused) = &code.prepared {
-                progress(&format!("warning: the network would refuse {name}: {refused}; see `enigma contract check`"));
-            }
-            let (bytes, functions) = (code.pre_code.len(), code.entries("function").count());
-            contracts.push(Built { name, wasm, abi, bytes, functions });
-        }
-        self.output.result(&Report { contracts }, Report::words)
+        self.output.result(&Report { contracts: into(&packages, &folder)? }, Report::words)
     }
+}
+
+/// Compiles contracts and puts what came out into a folder.
+///
+/// # Errors
+/// They do not compile, or the files cannot be written.
+pub fn into(packages: &Packages, folder: &Path) -> anyhow::Result<Vec<Built>> {
+    packages.compile()?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    packages.contracts.iter().map(|contract| write(packages, contract, folder)).collect()
+}
+
+fn write(packages: &Packages, contract: &Contract, folder: &Path) -> anyhow::Result<Built> {
+    let name = contract.name.clone();
+    let code = Code::new(name.clone(), packages.compiled(contract)?, None);
+    let interface = code
+        .abi
+        .as_ref()
+        .with_context(|| format!("{name} tells no interface; is its impl block marked #[enigma_sdk::contract]?"))?;
+    let (wasm, abi) = (folder.join(format!("{name}.wasm")), folder.join(format!("{name}.abi.json")));
+    let put = |path: &PathBuf, bytes: &[u8]| {
+        fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    // Written even if nothing changed: the test kit compiles again what is older than its source.
+    put(&wasm, &code.pre_code)?;
+    put(&abi, format!("{interface:#}\n").as_bytes())?;
+    if let Err(refused) = &code.prepared {
+        progress(&format!("warning: the network would refuse {name}: {refused}; see `enigma contract check`"));
+    }
+    let (bytes, functions) = (code.pre_code.len(), code.entries("function").count());
+    Ok(Built { name, wasm, abi, bytes, functions })
 }
 
 impl Report {

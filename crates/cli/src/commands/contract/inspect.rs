@@ -43,6 +43,8 @@ struct Contract {
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
     imports: u32,
+    /// Whether it has functions that queries can call.
+    answers_queries: bool,
     sizes: Vec<Size>,
     gas: StaticGas,
     functions: Vec<Function>,
@@ -74,8 +76,17 @@ struct Function {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Measured {
     calls: u64,
-    least: u64,
-    most: u64,
+    min: u64,
+    median: u64,
+    max: u64,
+}
+
+/// What the SDK's test kit leaves behind.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GasReport {
+    pre_code_hash: String,
+    functions: BTreeMap<String, Measured>,
 }
 
 impl Inspect {
@@ -89,11 +100,18 @@ impl Inspect {
     }
 }
 
-/// The report that the SDK's test kit leaves, by function. No report is no gas.
+/// Gas by function, if tests measured this very code.
 fn measured(code: &Code) -> BTreeMap<String, Measured> {
-    let report =
-        code.results.as_ref().and_then(|folder| fs::read(folder.join("gas").join(format!("{}.json", code.name))).ok());
-    report.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    // The kit names its report after the package, whose name may have hyphens.
+    let names = [code.name.clone(), code.name.replace('_', "-")];
+    let reports =
+        code.results.iter().flat_map(|folder| names.iter().map(move |name| folder.join(format!("gas/{name}.json"))));
+    let hash = code.pre_code_hash().to_string();
+    reports
+        .filter_map(|path| serde_json::from_slice::<GasReport>(&fs::read(path).ok()?).ok())
+        .find(|report| report.pre_code_hash == hash)
+        .map(|report| report.functions)
+        .unwrap_or_default()
 }
 
 impl Contract {
@@ -107,6 +125,7 @@ impl Contract {
             exe_code_hash: prepared.ok().map(|prepared| prepared.hash().to_string()),
             refused: prepared.err().map(ToString::to_string),
             imports: code.sections.imports,
+            answers_queries: code.sections.has_query,
             sizes: code.sizes(),
             gas: StaticGas {
                 deployment: code.pre_code.len() as u64,
@@ -133,6 +152,7 @@ impl Contract {
         facts.extend(
             self.gas.call_start.map(|gas| ("every call", format!("{} gas before its first instruction", number(gas)))),
         );
+        facts.push(("queries", if self.answers_queries { "answered" } else { "none" }.to_owned()));
         facts.extend((!self.events.is_empty()).then(|| ("events", self.events.join(", "))));
         facts.extend((!self.errors.is_empty()).then(|| ("errors", self.errors.join(", "))));
         let facts: String = table(&facts).lines().map(|line| format!("  {line}\n")).collect();
@@ -161,8 +181,8 @@ fn function_table(functions: &[Function]) -> String {
     }
     let gas = |function: &Function| match function.gas {
         None => "not measured".to_owned(),
-        Some(gas) if gas.least == gas.most => number(gas.most),
-        Some(gas) => format!("{} to {}", number(gas.least), number(gas.most)),
+        Some(gas) if gas.min == gas.max => number(gas.max),
+        Some(gas) => format!("{} to {}", number(gas.min), number(gas.max)),
     };
     let rows: Vec<[String; 4]> = functions
         .iter()
@@ -182,7 +202,7 @@ fn function_table(functions: &[Function]) -> String {
     };
     let mut text: String = std::iter::once(&heads).chain(&rows).map(line).collect();
     if functions.iter().any(|function| function.gas.is_none()) {
-        text += "  `enigma contract test` measures gas in tests that use the real runtime.\n";
+        text += "  `enigma contract test` measures the gas of this code where tests call it in the real runtime.\n";
     }
     text
 }

@@ -1,6 +1,9 @@
 //! `enigma contract test`: natively, and compiled in the real runtime.
 
-use super::package::{PackageArgs, run};
+use super::{
+    build,
+    package::{PackageArgs, run},
+};
 use crate::output::progress;
 use clap::Args;
 
@@ -31,7 +34,8 @@ impl Test {
     pub fn run(self) -> anyhow::Result<()> {
         let packages = self.packages.find()?;
         progress("compiling for the network");
-        packages.compile()?;
+        // Where the test kit looks for it.
+        build::into(&packages, &packages.results())?;
         progress("running the tests");
         let mut cargo = packages.cargo();
         cargo.arg("test");
