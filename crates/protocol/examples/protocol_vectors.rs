@@ -15,7 +15,7 @@ use enigma_protocol::{
     sealing::{InputKey, TaskContext, rand_core, seal_task},
     selection::{EpochParameters, WorkerStake, WorkerTree},
     signature::{Purpose, SecretKey},
-    state::{EntryHeader, EntryKind, StateEntry, genesis_tip},
+    state::{EntryHeader, EntryKind, SnapshotPart, StateEntry, genesis_tip},
     task::{SUITE_X25519, TaskInput, task_id},
 };
 use serde_json::{Value, json};
@@ -110,6 +110,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         nonce: [9; 12],
         ciphertext: vec![8; 40],
     };
+    let part = StateEntry {
+        header: EntryHeader {
+            kind: EntryKind::Snapshot(SnapshotPart { part: 0, parts: 1 }),
+            previous_tip: entry.tip(),
+            ..entry.header.clone()
+        },
+        nonce: [7; 12],
+        ciphertext: vec![6; 40],
+    };
     let receipt = |index: usize, status, previous_tip, tip| Receipt {
         task_id: records[index].task_id(&domain),
         sc,
@@ -176,6 +185,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "genesisTip": Hex0x(genesis),
             "entry": Hex0x(entry.to_bytes()),
             "tip": Hex0x(entry.tip()),
+            "snapshotPart": Hex0x(part.to_bytes()),
+            "snapshotTip": Hex0x(part.tip()),
         },
         "receipts": receipts.iter().map(|receipt| json!({
             "receipt": ReceiptJson::from(receipt),

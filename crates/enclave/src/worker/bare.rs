@@ -137,7 +137,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         };
         let (answer, ticket) = self.conclude(&task, run, &mut slot)?;
         ticket.wait()?;
-        drop(slot);
+        contract.advanced(slot);
         self.reply(answer)
     }
 

@@ -2,12 +2,13 @@
 
 use super::{
     keys::ContractSecrets,
+    snapshot,
     state::{ContractState, StateCipher},
 };
 use crate::{
     authentic::Authentic,
     error::Refusal,
-    store::{Generation, Store, StoreError, Ticket, Write, code_key, entry_key, head_key, outcome_key},
+    store::{Generation, Store, StoreError, Ticket, Write, code_key, entry_key, head_key, outcome_key, snapshot_key},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use enigma_protocol::{Hash, ScAddress, hash::keccak256, receipt::Receipt, state::genesis_tip};
@@ -23,6 +24,10 @@ use std::{
 
 /// Contracts whose code and state are held in memory; more are loaded from the store when they are called.
 const MAX_CACHED: usize = 64;
+/// Bytes that they may take together; the least recently used go first, whose load is the cheapest to repeat.
+const MAX_CACHED_BYTES: usize = 1 << 30;
+/// What compiled code takes for each byte of exeCode.
+const PROGRAM_BYTES_PER_BYTE: usize = 8;
 /// Records that wait for their predecessors at a time: each holds one of the threads on which these have to run.
 const MAX_WAITING: usize = 16;
 
@@ -93,6 +98,13 @@ pub(super) struct SnapshotAt {
     pub(super) previous_tip: Hash,
 }
 
+impl SnapshotAt {
+    /// Where its parts are kept.
+    pub(super) fn keys(self, sc: ScAddress) -> impl Iterator<Item = Vec<u8>> {
+        (0..self.parts).map(move |part| snapshot_key(sc, self.index, part))
+    }
+}
+
 /// A state of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct Floor {
@@ -119,6 +131,8 @@ pub(super) struct Outcome {
     pub(super) deployment: Option<Hash>,
     pub(super) receipt: Receipt,
     pub(super) encrypted_output: Vec<u8>,
+    /// Parts of the snapshot that stands behind the delta of this record, where one does.
+    pub(super) snapshot_parts: Option<u32>,
     /// Data of the call of Ethereum that the receipt names.
     pub(super) ethereum_payload: Vec<u8>,
 }
@@ -126,6 +140,8 @@ pub(super) struct Outcome {
 /// Code and state of a contract in memory.
 pub(super) struct Live {
     pub(super) program: Program,
+    /// Length of its exeCode.
+    pub(super) code_bytes: usize,
     pub(super) cipher: StateCipher,
     pub(super) state: ContractState,
 }
@@ -147,6 +163,11 @@ impl Slot {
     /// The index of the next record.
     pub(super) fn records(&self) -> u64 {
         self.head.as_ref().map_or(0, |head| head.records)
+    }
+
+    fn bytes(&self) -> usize {
+        let Some(live) = &self.live else { return 0 };
+        live.state.size().in_memory().saturating_add(live.code_bytes.saturating_mul(PROGRAM_BYTES_PER_BYTE))
     }
 
     /// What must be durable before anything that is in memory is answered.
@@ -177,6 +198,8 @@ pub(super) struct Contract {
     sc: ScAddress,
     slot: Mutex<Slot>,
     advanced: Condvar,
+    /// What the slot took in memory when somebody last said so.
+    bytes: AtomicUsize,
 }
 
 impl Contract {
@@ -204,8 +227,10 @@ impl Contract {
         Ok(())
     }
 
-    /// Tells those who wait for their turn that a record was executed.
-    pub(super) fn advanced(&self) {
+    /// Unlocks the contract after a record and tells those who wait for their turn.
+    pub(super) fn advanced(&self, slot: MutexGuard<'_, Slot>) {
+        self.bytes.store(slot.bytes(), Ordering::Relaxed);
+        drop(slot);
         self.advanced.notify_all();
     }
 
@@ -246,6 +271,13 @@ struct Cache {
     contracts: BTreeMap<ScAddress, Cached>,
 }
 
+impl Cache {
+    fn bytes(&self) -> usize {
+        let bytes = self.contracts.values().map(|cached| cached.contract.bytes.load(Ordering::Relaxed));
+        bytes.fold(0, usize::saturating_add)
+    }
+}
+
 struct Cached {
     last_used: u64,
     contract: Arc<Contract>,
@@ -269,11 +301,14 @@ impl Contracts {
         let mut cache = lock(&self.cache);
         cache.clock = cache.clock.saturating_add(1);
         let clock = cache.clock;
-        let new = || Arc::new(Contract { sc, slot: Mutex::default(), advanced: Condvar::new() });
+        let new = || {
+            let (slot, advanced, bytes) = Default::default();
+            Arc::new(Contract { sc, slot, advanced, bytes })
+        };
         let cached = cache.contracts.entry(sc).or_insert_with(|| Cached { last_used: clock, contract: new() });
         cached.last_used = clock;
         let contract = cached.contract.clone();
-        while cache.contracts.len() > MAX_CACHED {
+        while cache.contracts.len() > MAX_CACHED || cache.bytes() > MAX_CACHED_BYTES {
             // One that somebody else holds must stay: another one for the same contract could run beside it.
             let idle = cache.contracts.iter().filter(|(_, cached)| Arc::strong_count(&cached.contract) == 1);
             let Some(oldest) = idle.min_by_key(|(_, cached)| cached.last_used).map(|(sc, _)| *sc) else { break };
@@ -304,7 +339,7 @@ pub(super) fn load_code<S: Store>(store: &Authentic<S>, sc: ScAddress, head: &He
     code.ok_or(Refusal::Corrupted("code"))
 }
 
-/// Loads code and state from the store and verifies both against the head.
+/// Loads code and state from the store, from the newest snapshot on, and verifies both against the head.
 pub(super) fn load_live<S: Store>(
     store: &Authentic<S>,
     sc: ScAddress,
@@ -314,14 +349,52 @@ pub(super) fn load_live<S: Store>(
     let code = load_code(store, sc, head)?;
     let program = Program::load(&code).map_err(|_| Refusal::Corrupted("code"))?;
     let cipher = StateCipher::new(secrets, sc, head.exe_code_hash)?;
-    let mut state = ContractState::default();
-    let mut tip = genesis_tip(sc, head.exe_code_hash);
-    for index in 0..head.entries {
+    let corrupted = Refusal::Corrupted("state");
+    let (mut state, mut tip, next) = match head.snapshot {
+        None => (ContractState::default(), genesis_tip(sc, head.exe_code_hash), 0),
+        Some(at) => {
+            let part = |part| {
+                let part = store.get("snapshot", &snapshot_key(sc, at.index, part))?;
+                part.ok_or(Refusal::Corrupted("snapshot"))
+            };
+            let (state, tip) = snapshot::restore(&cipher, at, part)?.ok_or(corrupted.clone())?;
+            (state, tip, at.index.saturating_add(1))
+        }
+    };
+    for index in next..head.entries {
         let bytes = load_entry(store, sc, index)?;
-        tip = cipher.replay(&bytes, index, tip, &mut state).ok_or(Refusal::Corrupted("state"))?;
+        tip = cipher.replay(&bytes, index, tip, &mut state).ok_or(corrupted.clone())?;
     }
     if tip != head.tip {
-        return Err(Refusal::Corrupted("state"));
+        return Err(corrupted);
     }
-    Ok(Live { program, cipher, state })
+    Ok(Live { program, code_bytes: code.len(), cipher, state })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_memory_is_bounded_in_number_and_bytes() {
+        let contracts = Contracts::default();
+        let sc = |n: u8| ScAddress([n; 32]);
+        let held =
+            |contracts: &Contracts| lock(&contracts.cache).contracts.keys().map(|sc| sc.0[0]).collect::<Vec<_>>();
+        for n in 0..=MAX_CACHED as u8 {
+            contracts.contract(sc(n));
+        }
+        assert_eq!(held(&contracts), (1..=MAX_CACHED as u8).collect::<Vec<_>>());
+        let large = |n: u8| contracts.contract(sc(n)).bytes.store(MAX_CACHED_BYTES / 3 + 1, Ordering::Relaxed);
+        (1..=3).for_each(large);
+        let used = contracts.contract(sc(2));
+        assert_eq!(held(&contracts), [2, 3], "the least recently used went, however small they are");
+        large(4);
+        contracts.contract(sc(3));
+        assert_eq!(held(&contracts), [2, 3], "one that is in use stays");
+        drop(used);
+        large(4);
+        contracts.contract(sc(3));
+        assert_eq!(held(&contracts), [3, 4]);
+    }
 }

@@ -9,7 +9,7 @@ use super::{
     Worker,
     contracts::{self, Contract, Head, Import, Live, Outcome, Slot, lock},
     keys::ContractSecrets,
-    required,
+    required, snapshot,
     state::{ContractState, Link, MAX_STATE_BYTES, StateCipher, derive},
 };
 use crate::{
@@ -21,13 +21,14 @@ use crate::{
 use enigma_protocol::{
     Address, Domain, Hash, ScAddress, TaskId,
     hash::keccak256,
-    ipc::{ComputeInput, ComputeResult, Delta, DeployInput, DeployResult, FailedResult, Response},
+    ipc::{ComputeInput, ComputeResult, Delta, DeployInput, DeployResult, FailedResult, Response, SnapshotMade},
     json::{ByteArray, Hex, ReceiptJson, U64},
     output::{Failure, Output},
+    padding::size_class,
     receipt::{MINIMUM_GAS, Receipt, Status, gas_tier},
     record::{Record, queue_genesis, queue_head},
     sealing::{OpenedTask, TaskContext},
-    state::{StateChanges, genesis_tip},
+    state::{StateChanges, genesis_tip, snapshot_due},
     task::{InvalidInput, SUITE_X25519, TaskInput},
 };
 use enigma_runtime::{Context, Entry, EthereumCall, PayOut, Program, prepare};
@@ -102,8 +103,7 @@ pub(super) struct Run {
 struct Deployed {
     exe_code: Vec<u8>,
     exe_code_hash: Hash,
-    program: Program,
-    cipher: StateCipher,
+    live: Live,
 }
 
 /// What a reply is made of.
@@ -179,8 +179,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
                         Some(head) => self.run_call(&task, opened.take(), &head, &mut slot)?,
                     };
                     let (answer, ticket) = self.conclude(&task, run, &mut slot)?;
-                    drop(slot);
-                    contract.advanced();
+                    contract.advanced(slot);
                     let reply = self.reply(answer)?;
                     ticket.wait()?;
                     return Ok(reply);
@@ -291,8 +290,9 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let exe_code_hash = keccak256(&exe_code);
         let tip = genesis_tip(task.record.sc, exe_code_hash);
         let cipher = StateCipher::new(&secrets, task.record.sc, exe_code_hash)?;
-        let run = succeeded(task, &opened, &cipher, (tip, 0), gas_used, called)?;
-        Ok(Run { deployed: Some(Deployed { exe_code, exe_code_hash, program, cipher }), ..run })
+        let live = Live { program, code_bytes: exe_code.len(), cipher, state: ContractState::default() };
+        let run = succeeded(task, &opened, &live.cipher, (tip, 0), gas_used, called)?;
+        Ok(Run { deployed: Some(Deployed { exe_code, exe_code_hash, live }), ..run })
     }
 
     pub(super) fn run_call(
@@ -359,7 +359,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             Err(failure) => return Ok((execution.gas_used, Err(sealed_failure(failure)))),
         };
         let changes = StateChanges(execution.changes);
-        if state.bytes_after(&changes) > MAX_STATE_BYTES {
+        if state.size_after(&changes).in_memory() > MAX_STATE_BYTES {
             let text = format!("the contract's state would exceed {MAX_STATE_BYTES} bytes");
             return Ok((execution.gas_used, Err(Failure { text, data: Vec::new() })));
         }
@@ -387,7 +387,17 @@ impl<T: Tee, S: Store> Worker<T, S> {
             bare: task.bare,
             import: Import::default(),
         });
-        let tip = change.as_ref().map_or(previous_tip, |(link, _)| link.tip);
+        let (mut tip, mut delta_bytes, mut made) = (previous_tip, before.delta_bytes, None);
+        if let Some((link, changes)) = &change {
+            (tip, delta_bytes) = (link.tip, delta_bytes.saturating_add(link.bytes.len() as u64));
+            let live = deployed.as_ref().map(|deployed| &deployed.live).or(slot.live.as_ref());
+            let Live { cipher, state, .. } = live.ok_or(Refusal::Primitive)?;
+            if snapshot_due(delta_bytes, size_class(state.size_after(changes).encoded())) {
+                let place = (input.task_id, before.entries, tip);
+                let snapshot = made.insert(snapshot::make(cipher, place, state, changes)?);
+                (tip, delta_bytes) = (snapshot.tip, 0);
+            }
+        }
         let receipt = Receipt {
             task_id: input.task_id,
             sc,
@@ -414,7 +424,9 @@ impl<T: Tee, S: Store> Worker<T, S> {
             queue_head: queue_head(before.queue_head, *record_hash),
             entries: before.entries.saturating_add(change.is_some().into()),
             tip,
-            ..before
+            snapshot: made.as_ref().map(|made| made.at).or(before.snapshot),
+            delta_bytes,
+            ..before.clone()
         };
         let outcome = Outcome {
             record_hash: *record_hash,
@@ -422,6 +434,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
             deployment: input.pre_code.is_some().then_some(head.pre_code_hash),
             receipt,
             encrypted_output,
+            snapshot_parts: made.as_ref().map(|made| made.at.parts),
             ethereum_payload: ethereum_call.map(|call| call.data).unwrap_or_default(),
         };
         let mut writes = vec![
@@ -434,15 +447,22 @@ impl<T: Tee, S: Store> Worker<T, S> {
         if let Some(deployed) = &deployed {
             writes.push(self.store.write(code_key(sc), &deployed.exe_code)?);
         }
+        if let Some(made) = made {
+            // Whoever begins behind this snapshot needs no older one.
+            writes.extend(before.snapshot.into_iter().flat_map(|old| old.keys(sc)).map(|key| (key, None)));
+            for (key, part) in made.at.keys(sc).zip(made.parts) {
+                writes.push(self.store.write(key, &part)?);
+            }
+        }
         let (mut delta, mut changes) = (None, None);
         if let Some((link, made)) = change {
             writes.push(self.store.write(entry_key(sc, before.entries), &link.bytes)?);
             (delta, changes) = (Some(link.bytes), Some(made));
         }
         let mut exe_code = None;
-        let deployed = deployed.map(|Deployed { exe_code: code, program, cipher, .. }| {
+        let deployed = deployed.map(|Deployed { exe_code: code, live, .. }| {
             exe_code = Some(code);
-            Live { program, cipher, state: ContractState::default() }
+            live
         });
         let ticket = slot.advance(&self.store, writes, head, |live| {
             let mut live = deployed.or(live);
@@ -457,7 +477,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
     /// The reply to a record, the same every time.
     pub(super) fn reply(&self, answer: Answer) -> Result<Response, Refusal> {
         let Answer { outcome, delta, exe_code } = answer;
-        let Outcome { receipt, encrypted_output, ethereum_payload, deployment, .. } = outcome;
+        let Outcome { receipt, encrypted_output, ethereum_payload, deployment, snapshot_parts, .. } = outcome;
         let signature = Hex(self.signing_key.sign(receipt.digest(&self.network.domain)));
         let used_gas = U64(receipt.gas_used);
         let (receipt_json, output) = (ReceiptJson::from(&receipt), Hex(encrypted_output));
@@ -465,6 +485,8 @@ impl<T: Tee, S: Store> Worker<T, S> {
             let result = FailedResult { output, used_gas, signature, receipt: receipt_json };
             return Ok(Response::FailedTask { result });
         }
+        let made = |parts: u32| SnapshotMade { key: U64(receipt.delta_index), parts: U64(parts.into()) };
+        let snapshot = snapshot_parts.map(made);
         let delta =
             delta.map_or_else(Delta::default, |data| Delta { key: U64(receipt.delta_index), data: ByteArray(data) });
         let (ethereum_payload, ethereum_address) = (Hex(ethereum_payload), Hex(receipt.call_target));
@@ -478,7 +500,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
                 ethereum_address,
                 signature,
                 receipt,
-                snapshot: None,
+                snapshot,
             };
             return Ok(Response::ComputeTask { result });
         };
@@ -493,7 +515,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
                 signature,
                 receipt: receipt_json,
                 encrypted_output: output,
-                snapshot: None,
+                snapshot,
             },
         })
     }

@@ -598,8 +598,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         }
         let writes = vec![self.store.save(head_key(sc), &advanced)?];
         let ticket = slot.advance(&self.store, writes, advanced, |live| live)?;
-        drop(slot);
-        contract.advanced();
+        contract.advanced(slot);
         ticket.wait()?;
         Ok(response)
     }

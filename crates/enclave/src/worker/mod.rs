@@ -8,6 +8,7 @@ mod import;
 mod keys;
 mod query;
 mod reads;
+mod snapshot;
 mod state;
 
 pub(crate) use contracts::lock;

@@ -62,6 +62,11 @@ impl StateCipher {
         Aes256GcmSiv::new_from_slice(&self.encryption_key).map_err(|_| Refusal::Primitive)
     }
 
+    /// The header of an entry of this contract.
+    pub(super) fn header(&self, kind: EntryKind, task_id: TaskId, index: u64, previous_tip: Hash) -> EntryHeader {
+        EntryHeader { kind, sc: self.sc, generation: GENERATION, task_id, index, previous_tip }
+    }
+
     /// The entry that holds `changes` at its place in the chain.
     pub(super) fn encrypt(
         &self,
@@ -70,17 +75,20 @@ impl StateCipher {
         previous_tip: Hash,
         changes: &StateChanges,
     ) -> Result<Link, Refusal> {
-        let header =
-            EntryHeader { kind: EntryKind::Delta, sc: self.sc, generation: GENERATION, task_id, index, previous_tip };
-        let aad = borsh::to_vec(&header).map_err(|_| Refusal::Primitive)?;
         let content = Zeroizing::new(borsh::to_vec(changes).map_err(|_| Refusal::Primitive)?);
         let padded = Zeroizing::new(pad(&content));
+        self.seal(self.header(EntryKind::Delta, task_id, index, previous_tip), &padded)
+    }
+
+    /// The entry with this header and padded plaintext.
+    pub(super) fn seal(&self, header: EntryHeader, padded: &[u8]) -> Result<Link, Refusal> {
+        let aad = borsh::to_vec(&header).map_err(|_| Refusal::Primitive)?;
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.nonce_key).map_err(|_| Refusal::Primitive)?;
         mac.update(&aad);
-        mac.update(&padded);
+        mac.update(padded);
         let tag = mac.finalize().into_bytes();
         let nonce: [u8; 12] = tag.first_chunk().copied().ok_or(Refusal::Primitive)?;
-        let payload = Payload { msg: &padded, aad: &aad };
+        let payload = Payload { msg: padded, aad: &aad };
         let ciphertext = self.cipher()?.encrypt(&nonce.into(), payload).map_err(|_| Refusal::Primitive)?;
         let entry = StateEntry { header, nonce, ciphertext };
         let bytes = entry.to_bytes();
@@ -98,7 +106,8 @@ impl StateCipher {
         borsh::from_slice(&Zeroizing::new(unpad(&padded).ok()?)).ok()
     }
 
-    fn plaintext(&self, entry: &StateEntry) -> Option<Zeroizing<Vec<u8>>> {
+    /// The padded plaintext of an entry; `None` when it was changed or made for another contract, code, key or place.
+    pub(super) fn plaintext(&self, entry: &StateEntry) -> Option<Zeroizing<Vec<u8>>> {
         let aad = borsh::to_vec(&entry.header).ok()?;
         let payload = Payload { msg: &entry.ciphertext, aad: &aad };
         self.cipher().ok()?.decrypt(&entry.nonce.into(), payload).ok().map(Zeroizing::new)
@@ -108,8 +117,7 @@ impl StateCipher {
     pub(super) fn replay(&self, bytes: &[u8], index: u64, tip: Hash, state: &mut ContractState) -> Option<Hash> {
         let entry = StateEntry::from_bytes(bytes)?;
         let header = &entry.header;
-        let expected = (EntryKind::Delta, self.sc, GENERATION, index, tip);
-        if (header.kind, header.sc, header.generation, header.index, header.previous_tip) != expected {
+        if *header != self.header(EntryKind::Delta, header.task_id, index, tip) {
             return None;
         }
         let tip = header.tip(bytes);
@@ -118,12 +126,46 @@ impl StateCipher {
     }
 }
 
+/// How large a state is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Keys and values.
+    pub(super) bytes: usize,
+    pub(super) items: usize,
+}
+
+impl Size {
+    fn of(key: &[u8], value: &[u8]) -> Self {
+        Self { bytes: key.len().saturating_add(value.len()), items: 1 }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let bytes = self.bytes.saturating_add(other.bytes);
+        Self { bytes, items: self.items.saturating_add(other.items) }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        let bytes = self.bytes.saturating_sub(other.bytes);
+        Self { bytes, items: self.items.saturating_sub(other.items) }
+    }
+
+    /// What it takes in memory, by which [`MAX_STATE_BYTES`] is checked.
+    pub(super) fn in_memory(self) -> usize {
+        self.bytes.saturating_add(self.items.saturating_mul(ITEM_OVERHEAD_BYTES))
+    }
+
+    /// Its borsh encoding: a count, and two lengths with each item.
+    pub(super) fn encoded(self) -> usize {
+        self.bytes.saturating_add(self.items.saturating_mul(8)).saturating_add(4)
+    }
+}
+
 /// The decrypted state of one contract, with its size: what a task costs does not depend on how much state there is. Erased on
 /// drop.
 #[derive(Default)]
 pub(super) struct ContractState {
     items: State,
-    bytes: usize,
+    size: Size,
 }
 
 impl ContractState {
@@ -132,17 +174,20 @@ impl ContractState {
         &self.items
     }
 
-    /// Size after `changes`, by which [`MAX_STATE_BYTES`] is checked.
-    pub(super) fn bytes_after(&self, changes: &StateChanges) -> usize {
-        let old = changes.0.keys().filter_map(|key| Some(item_bytes(key, self.items.get(key)?)));
-        let new = changes.0.iter().filter_map(|(key, value)| Some(item_bytes(key, value.as_ref()?)));
-        let kept = self.bytes.saturating_sub(old.fold(0, usize::saturating_add));
-        new.fold(kept, usize::saturating_add)
+    pub(super) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Its size after `changes`.
+    pub(super) fn size_after(&self, changes: &StateChanges) -> Size {
+        let old = changes.0.keys().filter_map(|key| Some(Size::of(key, self.items.get(key)?)));
+        let new = changes.0.iter().filter_map(|(key, value)| Some(Size::of(key, value.as_ref()?)));
+        new.fold(self.size.minus(old.fold(Size::default(), Size::plus)), Size::plus)
     }
 
     /// Makes the changes; erases what they replace.
     pub(super) fn apply(&mut self, changes: StateChanges) {
-        self.bytes = self.bytes_after(&changes);
+        self.size = self.size_after(&changes);
         for (key, value) in changes.0 {
             let replaced = match value {
                 Some(value) => self.items.insert(key, value),
@@ -150,6 +195,12 @@ impl ContractState {
             };
             drop(replaced.map(Zeroizing::new));
         }
+    }
+
+    /// Adds an item that is not there yet.
+    pub(super) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.size = self.size.plus(Size::of(&key, &value));
+        self.items.insert(key, value);
     }
 }
 
@@ -160,10 +211,6 @@ impl Drop for ContractState {
             value.zeroize();
         }
     }
-}
-
-fn item_bytes(key: &[u8], value: &[u8]) -> usize {
-    key.len().saturating_add(value.len()).saturating_add(ITEM_OVERHEAD_BYTES)
 }
 
 #[cfg(test)]
@@ -192,12 +239,13 @@ mod tests {
         let before = [(b"gone".to_vec(), Some(b"x".to_vec())), (b"other".to_vec(), Some(b"y".to_vec()))];
         let mut state = ContractState::default();
         state.apply(StateChanges(before.into()));
-        assert_eq!(state.bytes, 4 + 1 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES);
-        let after = 3 + 5 + 5 + 1 + 2 * ITEM_OVERHEAD_BYTES;
-        assert_eq!(state.bytes_after(&changes(b"value")), after);
+        assert_eq!(state.size(), Size { bytes: 4 + 1 + 5 + 1, items: 2 });
+        let after = Size { bytes: 3 + 5 + 5 + 1, items: 2 };
+        assert_eq!(state.size_after(&changes(b"value")), after);
+        assert_eq!(after.in_memory(), 14 + 2 * ITEM_OVERHEAD_BYTES);
         assert_eq!(cipher.replay(&entry.bytes, 5, TIP, &mut state), Some(entry.tip));
         let expected = [(b"key".to_vec(), b"value".to_vec()), (b"other".to_vec(), b"y".to_vec())];
-        assert_eq!((state.items(), state.bytes), (&State::from(expected), after));
+        assert_eq!((state.items(), state.size()), (&State::from(expected), after));
         assert_eq!(cipher.encrypt(TASK, 5, TIP, &changes(b"value")).unwrap(), entry, "the same bytes again");
     }
 

@@ -10,4 +10,5 @@ mod key_exchange;
 mod path;
 mod query;
 mod refusals;
+mod snapshots;
 mod take_over;

@@ -20,10 +20,10 @@ use serde_json::{Value, json};
 const ALICE: Address = Address([0xa1; 20]);
 const BOB: Address = Address([0xb0; 20]);
 
-type Enclave = Worker<TestTee, Memory>;
+pub type Enclave = Worker<TestTee, Memory>;
 
 /// Another worker that the same key manager serves, as if it had selected that one, and its network.
-fn successor(network: &Network, seed: u8) -> (Network, Memory, Enclave) {
+pub fn successor(network: &Network, seed: u8) -> (Network, Memory, Enclave) {
     let mut km = network.km_store.snapshot();
     km.retain(|key, _| key == b"identity");
     let store = Memory::default();
@@ -33,7 +33,7 @@ fn successor(network: &Network, seed: u8) -> (Network, Memory, Enclave) {
     (other, store, worker)
 }
 
-fn code(worker: &dyn Machine, sc: ScAddress) -> Vec<u8> {
+pub fn code(worker: &dyn Machine, sc: ScAddress) -> Vec<u8> {
     match worker.ask(Request::GetContract { input: one(sc) }) {
         Ok(Response::GetContract { result }) => result.bytecode.0,
         other => panic!("{other:?}"),
@@ -41,7 +41,7 @@ fn code(worker: &dyn Machine, sc: ScAddress) -> Vec<u8> {
 }
 
 /// The deltas `from..to` of a contract.
-fn deltas(worker: &dyn Machine, sc: ScAddress, from: u64, to: u64) -> Vec<AddressedDelta> {
+pub fn deltas(worker: &dyn Machine, sc: ScAddress, from: u64, to: u64) -> Vec<AddressedDelta> {
     let input = OneOrMany::One(DeltaRange { address: Hex(sc), from: U64(from), to: U64(to - 1) });
     match worker.ask(Request::GetDeltas { input }) {
         Ok(Response::GetDeltas { result }) => result.deltas,
@@ -49,14 +49,14 @@ fn deltas(worker: &dyn Machine, sc: ScAddress, from: u64, to: u64) -> Vec<Addres
     }
 }
 
-fn take_code(worker: &dyn Machine, sc: ScAddress, code: Vec<u8>) -> Status {
+pub fn take_code(worker: &dyn Machine, sc: ScAddress, code: Vec<u8>) -> Status {
     match worker.ask(Request::UpdateNewContract { address: Hex(sc), bytecode: ByteArray(code) }) {
         Ok(Response::UpdateNewContract { address, result }) if address.0 == sc => result,
         other => panic!("{other:?}"),
     }
 }
 
-fn take(worker: &dyn Machine, deltas: &[AddressedDelta]) -> DoneDeltas {
+pub fn take(worker: &dyn Machine, deltas: &[AddressedDelta]) -> DoneDeltas {
     match worker.ask(Request::UpdateDeltas { deltas: OneOrMany::Many(deltas.to_vec()) }) {
         Ok(Response::UpdateDeltas { result }) => result,
         other => panic!("{other:?}"),
@@ -86,7 +86,7 @@ fn cut(worker: &dyn Machine, sc: ScAddress, from: u64, to: u64) -> u16 {
 }
 
 /// What Ethereum has of a contract after its first `records` records, as the core that executed them signs it.
-fn closed(worker: &dyn Machine, sc: ScAddress, records: u64) -> AdvanceInput {
+pub fn closed(worker: &dyn Machine, sc: ScAddress, records: u64) -> AdvanceInput {
     let input = BatchInput { contract_address: Hex(sc), first_record_index: U64(0), count: U64(records) };
     let Ok(Response::SignBatch { result }) = worker.ask(Request::SignBatch { input }) else { panic!() };
     AdvanceInput {
@@ -98,7 +98,7 @@ fn closed(worker: &dyn Machine, sc: ScAddress, records: u64) -> AdvanceInput {
     }
 }
 
-fn advance(worker: &dyn Machine, input: AdvanceInput) -> Result<u64, u16> {
+pub fn advance(worker: &dyn Machine, input: AdvanceInput) -> Result<u64, u16> {
     match worker.ask(Request::AdvanceQueue { input }) {
         Ok(Response::AdvanceQueue { result }) => Ok(result.records.0),
         Ok(other) => panic!("{other:?}"),
