@@ -32,9 +32,9 @@ pub trait Event: Sized {
 
 /// That a contract lists an event: what `#[enigma_sdk::contract(events(…))]` implements.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not list the event `{E}`",
+    message = "`{Self}` does not list this event",
     label = "this event is missing in the contract's ABI",
-    note = "write `#[enigma_sdk::contract(events({E}))]` on the contract's `impl` block"
+    note = "write its name into `#[enigma_sdk::contract(events(…))]` on the contract's `impl` block"
 )]
 pub trait Emits<E> {}
 

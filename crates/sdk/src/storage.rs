@@ -26,6 +26,8 @@ use core::ops::{Deref, DerefMut};
 )]
 pub trait Stored: BorshSerialize + BorshDeserialize {}
 
+// So that the message above is told, and not that about Borsh.
+#[diagnostic::do_not_recommend]
 impl<T: BorshSerialize + BorshDeserialize> Stored for T {}
 
 /// A field of a struct with `#[enigma_sdk::state]`, or such a struct.

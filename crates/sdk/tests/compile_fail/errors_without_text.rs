@@ -1,0 +1,6 @@
+#[enigma_sdk::error]
+pub enum Wrong {
+    Owner,
+}
+
+fn main() {}

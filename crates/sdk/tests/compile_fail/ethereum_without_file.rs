@@ -1,0 +1,3 @@
+enigma_sdk::ethereum_contract!(Voting, "abi/Voting.json");
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[enigma_sdk::event]
+pub struct Minted(u64);
+
+fn main() {}

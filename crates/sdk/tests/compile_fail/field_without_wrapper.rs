@@ -1,0 +1,8 @@
+use enigma_sdk::prelude::*;
+
+#[enigma_sdk::state]
+pub struct Token {
+    owner: Address,
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use enigma_sdk::prelude::*;
+
+#[enigma_sdk::state]
+pub struct Token {
+    owner: Value<Address>,
+}
+
+#[enigma_sdk::contract]
+impl Token {
+    #[call(private)]
+    pub fn mint(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[enigma_sdk::test]
+fn transfers() {}
+
+fn main() {}
