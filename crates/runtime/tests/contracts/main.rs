@@ -1,16 +1,15 @@
 //! The example contracts as they are compiled, in the runtime as enclaves run it.
 //!
+//! What each contract does is tested where it is written, in `secret-contracts`, natively and in this runtime. Here is what such tests
+//! cannot see: that the SDK's encoding is Solidity's, that every run is the same, how large contracts are and what calls cost.
+//!
 //! `cargo xtask wasm` compiles the contracts. Arguments and results are encoded here by hand, so that a mistake that the SDK
 //! makes twice is found. `cargo test -p enigma-runtime --test contracts -- --nocapture budgets` shows sizes and gas.
 
 mod abi;
-mod auction;
 mod budgets;
 mod calculations;
 mod erc20;
-mod flip_coin;
-mod millionaires_problem;
-mod misbehaving;
 mod simplest;
 
 use enigma_runtime::{Changes, Context, Entry, Execution, Program, State, prepare};

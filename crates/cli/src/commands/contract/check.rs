@@ -80,8 +80,8 @@ fn checked(code: &Code) -> Checked {
 fn advice(error: &InvalidCode) -> &'static str {
     match error {
         InvalidCode::TooLarge { .. } => {
-            "build with `enigma contract build`; if that is not enough, leave out dependencies and formatted texts, or set \
-             opt-level = \"z\" in [profile.release]"
+            "build with `enigma contract build`; if that is not enough, leave out dependencies, formatted texts and divisions of U256, \
+             or split the contract"
         }
         InvalidCode::NotWasm => "give the .wasm file that `enigma contract build` names",
         InvalidCode::Malformed { .. } => {
