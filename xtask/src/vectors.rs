@@ -14,6 +14,7 @@ struct Generator {
 const GENERATORS: &[Generator] = &[
     Generator { package: "enigma-protocol", example: "protocol_vectors", file: "spec/vectors/ledger.json" },
     Generator { package: "enigma-attestation", example: "evidence_vectors", file: "spec/vectors/attestation.json" },
+    Generator { package: "enigma-enclave", example: "ipc_vectors", file: "spec/vectors/ipc.json" },
 ];
 
 impl Generator {
