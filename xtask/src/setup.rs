@@ -24,6 +24,7 @@ pub fn install(workspace: &Workspace) -> Result<()> {
         add_target(WASM_TARGET).context("secret contracts are compiled for it")?;
     }
     install_packages(&workspace.solidity())?;
+    fetch_libraries_of_contracts(workspace)?;
     println!("setup: ready (Rust with {WASM_TARGET}, Node.js {node}, npm packages, C compiler)");
     Ok(())
 }
@@ -65,6 +66,16 @@ pub fn add_target(target: &str) -> Result<()> {
              next: check the network, then run `rustup target add {target}`"
         )
     })
+}
+
+/// What `enigma contract new` begins with builds and tests without a network afterwards.
+fn fetch_libraries_of_contracts(workspace: &Workspace) -> Result<()> {
+    let host = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
+    let mut cargo = workspace.contracts_cargo();
+    cargo.args(["fetch", "--quiet", "--target", WASM_TARGET, "--target", host.trim()]);
+    run(&mut cargo).context(
+        "the libraries of secret contracts could not be downloaded\n  next: check the network, then run `make setup`",
+    )
 }
 
 /// npm writes the copy of the lock file inside node_modules when it is done, so an interrupted installation is repeated.

@@ -16,6 +16,11 @@ pub fn check_artifacts(workspace: &Workspace) -> Result<()> {
     )
 }
 
+/// Fails if an Ethereum contract that an example calls does not compile, or is not what the example's ABI file says.
+pub fn check_examples(workspace: &Workspace) -> Result<()> {
+    run(Command::new("node").arg("scripts/examples.mjs").current_dir(workspace.solidity()))
+}
+
 /// Unit, fuzz and invariant tests.
 pub fn test(workspace: &Workspace) -> Result<()> {
     let solidity = workspace.solidity();

@@ -90,6 +90,7 @@ fn format(workspace: &Workspace) -> Result<()> {
 
 fn ethereum_contracts(workspace: &Workspace) -> Result<()> {
     solidity::check_artifacts(workspace)?;
+    solidity::check_examples(workspace)?;
     solidity::test(workspace)
 }
 
