@@ -86,8 +86,6 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> 
             }
         }
 
-        impl ::core::error::Error for #name {}
-
         impl ::enigma_sdk::CustomError for #name {
             const ERRORS: &'static [::enigma_sdk::describe::Signature] = &[#(#signatures),*];
 

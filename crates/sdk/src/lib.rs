@@ -60,20 +60,31 @@
 //!
 //! # Functions
 //!
-//! Functions are called by their Solidity signature, here `store(string,uint256)` and `reveal(string)`, and take and
+//! | mark | called by | takes |
+//! |---|---|---|
+//! | `#[constructor]` | the deployment, once | `&mut self` |
+//! | `#[call]` | tasks | `&mut self`, or `&self` if it only reads (the ABI calls it `view`) |
+//! | `#[query]` | queries: at once, without a transaction, and without changing anything | `&self` |
+//! | `#[call]` and `#[query]` | both | `&self` |
+//! | none | the contract itself | anything |
+//!
+//! `#[call(payable)]` and `#[constructor(payable)]` take [`value`]; to all others it cannot be sent. [`ensure_caller!`] lets in the
+//! owner, or whom you like.
+//!
+//! Functions are called by their Solidity signature, above `store(string,uint256)` and `reveal(string)`, and take and
 //! return Solidity's ABI, so that any Ethereum library can call them:
 //!
 //! | Rust | Solidity |
 //! |---|---|
-//! | `bool`, `u8` … `u128`, `i8` … `i128`, [`U256`] | `bool`, `uint8` … `uint128`, `int8` … `int128`, `uint256` |
+//! | `bool`, `u8` … `u128`, `i8` … `i128` | `bool`, `uint8` … `uint128`, `int8` … `int128` |
+//! | [`U256`], [`I256`], [`Uint<40>`](Uint), [`Int<24>`](Int), … | `uint256`, `int256`, `uint40`, `int24`, … |
 //! | [`Address`], [`Bytes32`], [`FixedBytes<N>`](FixedBytes) | `address`, `bytes32`, `bytesN` |
 //! | `String`, [`Bytes`] | `string`, `bytes` |
 //! | `Vec<T>`, `[T; N]`, `(T, U)` | `T[]`, `T[N]`, `(T,U)` |
+//! | a struct, an enum without fields, with [`#[enigma_sdk::data]`](data) | a tuple with named components, `uint8` |
 //!
-//! A function takes `&self` if it only reads the state (the ABI calls it `view`) and `&mut self` if it changes it. It
-//! returns nothing, one of the types above, or a `Result` of one with an error that can be displayed. A tuple is
-//! returned as several results. The constructor is called as `construct(…)`, whatever its name in Rust; without
-//! one, deploy with `construct()`.
+//! A function returns nothing, one of these types, or a `Result` of one. A tuple is returned as several results. The constructor is
+//! called as `construct(…)`, whatever its name in Rust; without one, deploy with `construct()`.
 //!
 //! # Failures
 //!
@@ -81,25 +92,124 @@
 //! of bounds), the call stops, the state stays as it was before the call, and the caller reads the text.
 //! **The caller reads the text**: put no secret of somebody else in it.
 //!
+//! An error is a `String`, a `&'static str`, or one of your own, which clients decode as a custom error of Solidity:
+//!
+//! ```
+//! # use enigma_sdk::prelude::*;
+//! #[enigma_sdk::error]
+//! pub enum Refusal {
+//!     #[error("you have {have}, not {wanted}")]
+//!     TooLittle { have: U256, wanted: U256 },
+//!     #[error("the sale is over")]
+//!     Over,
+//! }
+//!
+//! fn spend(have: U256, wanted: U256) -> Result<U256, Refusal> {
+//!     ensure!(wanted <= have, Refusal::TooLittle { have, wanted });
+//!     Ok(have - wanted)
+//! }
+//! # assert!(spend(U256::ONE, U256::ZERO).is_ok());
+//! ```
+//!
 //! # State
 //!
-//! [`Value`], [`Map`] and [`List`] read and write what is used and nothing more. How much a call reads and writes can be
-//! guessed from the gas that it used, and the size of what it changed can be seen: where that tells a secret, do the
-//! same work in every case.
+//! [`Value`], [`Map`] and [`List`] read and write what is used and nothing more. They nest: `Map<Address, Map<U256, bool>>`,
+//! `Map<U256, List<Address>>`, and `Map<U256, Poll>` where `Poll` is a struct with [`#[enigma_sdk::state]`](state) of its own; `at` and
+//! `at_mut` reach the inner field. How much a call reads and writes can be guessed from the gas that it used, and the size of what it
+//! changed can be seen: where that tells a secret, do the same work in every case, and let
+//! [`leak_check`](testing::Tested::leak_check) see to it.
+//!
+//! # Events
+//!
+//! What a call tells its caller besides the result. An event reaches the caller only, sealed with the result: it is no log of
+//! Ethereum.
+//!
+//! ```
+//! # use enigma_sdk::prelude::*;
+//! # #[enigma_sdk::state] pub struct Token { balances: Map<Address, U256> }
+//! #[enigma_sdk::event]
+//! pub struct Minted {
+//!     to: Address,
+//!     amount: U256,
+//! }
+//!
+//! #[enigma_sdk::contract(events(Minted))]
+//! impl Token {
+//!     #[call]
+//!     pub fn mint(&mut self, to: Address, amount: U256) {
+//!         self.balances.set(&to, amount);
+//!         self.emit(Minted { to, amount });
+//!     }
+//! }
+//! ```
+//!
+//! # Ethereum
+//!
+//! A task can make one call of a contract on Ethereum, whose ABI [`ethereum_contract!`] turns into typed functions, and one payment
+//! out of what the contract holds there, [`pay_out`]. Both happen when the task's receipt is accepted on Ethereum, after the call
+//! here has ended, and both are public. See [`ethereum`].
+//!
+//! **A contract cannot call another secret contract.** A task has one contract, one state and one key; if contracts called each
+//! other, what they said would show in which of them did how much work. Where two must work together, go through Ethereum, in two
+//! tasks: the first contract calls a contract on Ethereum, which keeps what it is told (or an account, which sees it in
+//! the task's receipt); whoever wants the second one to know makes a task of it that carries this as an argument. Let the first one
+//! sign or seal what it passes on with a [`crypto::Key`] that both were given when they were set up, and the second one
+//! [`open`](crypto::open) it: then it believes the first contract and not the messenger.
+//!
+//! ```
+//! # use enigma_sdk::prelude::*;
+//! use enigma_sdk::crypto::{Key, open, seal};
+//!
+//! enigma_sdk::ethereum_contract!(
+//!     Mailbox,
+//!     r#"[{"type":"function","name":"put","inputs":[{"name":"message","type":"bytes"}],"outputs":[]}]"#
+//! );
+//! # #[enigma_sdk::state] pub struct Sender { key: Value<Key>, mailbox: Value<Address> }
+//! # #[enigma_sdk::state] pub struct Receiver { key: Value<Key>, seen: Map<Bytes, bool>, total: Value<u64> }
+//!
+//! #[enigma_sdk::contract]
+//! impl Sender {
+//!     #[call]
+//!     pub fn report(&mut self, amount: u64) -> Result<(), &'static str> {
+//!         let key = self.key.get().ok_or("no key was set up")?;
+//!         let message = seal(&key, b"report", &amount.to_be_bytes());
+//!         Mailbox::at(self.mailbox.get_or_default()).put(message.into()).send();
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # mod receiver { use super::*;
+//! #[enigma_sdk::contract]
+//! impl Receiver {
+//!     #[call]
+//!     pub fn take(&mut self, message: Bytes) -> Result<u64, &'static str> {
+//!         ensure!(!self.seen.contains(&message), "this message came before");
+//!         let key = self.key.get().ok_or("no key was set up")?;
+//!         let amount = open(&key, b"report", &message.0).ok_or("this is no message of the sender")?;
+//!         self.seen.set(&message, true);
+//!         Ok(u64::from_be_bytes(amount.try_into().map_err(|_| "this is no amount")?))
+//!     }
+//! }
+//! # }
+//! # fn main() {}
+//! ```
 //!
 //! # The world around
 //!
 //! [`caller`], [`value`], [`block_number`] and [`block_timestamp`] tell about the task, [`random`] gives random bytes that
-//! nobody chose ([`random_below`] and [`shuffle`] draw with it), [`keccak256`] hashes.
+//! nobody chose ([`random_below`] and [`shuffle`] draw with it), [`keccak256`] hashes. [`crypto`] encrypts what leaves the contract,
+//! and recovers who signed something. [`debug!`] shows a text to the author during development.
 //!
 //! # Tests
 //!
-//! `cargo test` compiles the contract natively, with [`testing`] in the place of the runtime.
+//! `cargo test` compiles the contract natively, with [`testing`] in the place of the runtime; with `#[enigma_sdk::test]`, the same
+//! test also runs the compiled contract in the real runtime.
 //!
 //! # What the compiled contract contains
 //!
-//! The exports `deploy`, `call` and the marker `enigma_abi_1`, imports from the module `enigma` only, and the contract's
-//! interface as Solidity's JSON ABI in the custom section `enigma_abi` (also [`Contract::ABI_JSON`]).
+//! The exports `deploy`, `call`, `query` (if anything answers queries) and the marker `enigma_abi_1`, imports from the module
+//! `enigma` only, and the contract's interface as Solidity's JSON ABI in the custom section `enigma_abi` (also
+//! [`Contract::ABI_JSON`]). What a contract does not use, it does not carry.
 //!
 //! What this library does not do: talk to the network, encrypt messages, or know where it runs. The runtime does that.
 
