@@ -1,6 +1,7 @@
 //! Benchmarks: builds the programs as operators run them, lets `enigma bench` measure a devnet and `bench-core` the core alone.
 
 use crate::{
+    setup::WASM_TARGET,
     wasm,
     workspace::{Workspace, run},
 };
@@ -14,6 +15,8 @@ pub fn run_all(workspace: &Workspace) -> Result<()> {
     wasm::build(workspace)?;
     run(workspace.cargo().args(["build", "--release", "--bins", "-p", "enigma-cli", "-p", "enigma-core"]))?;
     run(workspace.benches_cargo().args(["build", "--release"]))?;
+    let contracts = ["-p", "bench-many-holders", "-p", "bench-cosmwasm-token"];
+    run(workspace.benches_cargo().args(["build", "--profile", "contract", "--target", WASM_TARGET]).args(contracts))?;
     let enigma = workspace.target.join("release/enigma");
     run(Command::new(enigma).current_dir(&workspace.root).args(["bench", "--out", RESULTS]))?;
     let core = workspace.target.join("benches-build/release/bench-core");

@@ -7,9 +7,10 @@ use crate::{
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     sync::{
-        Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::{Duration, Instant},
@@ -18,6 +19,12 @@ use std::{
 /// Error of a record that arrived before its predecessor: it is sent again.
 const OUT_OF_ORDER: u64 = 11;
 const RETRY_PAUSE: Duration = Duration::from_micros(200);
+/// Unanswered tasks of one contract: a core lets a record wait for its predecessors when it is at most 64 ahead.
+const WINDOW: usize = 32;
+/// How far ahead of the replies a task is sent again.
+const AHEAD: usize = 8;
+/// Until it is looked at again whether tasks can be sent.
+const HELD_PAUSE: Duration = Duration::from_micros(100);
 /// Replies to tasks are longer than this; errors are shorter.
 const MAX_ERROR_BYTES: usize = 500;
 
@@ -77,62 +84,110 @@ pub fn closed(endpoint: &str, queues: &[Vec<Sealed>], requesters: usize) -> Resu
     collect(queues, began.elapsed(), again.into_inner(), answered)
 }
 
-/// Sends `rate` tasks a second, the contracts in turn, whether or not replies come. Each contract has as many DEALER sockets.
-pub fn open(endpoint: &str, queues: &[Vec<Sealed>], sockets_per_contract: usize, rate: f64) -> Result<Done> {
+/// Sends `rate` tasks a second, the contracts in turn, each over a DEALER socket, as a node does. Latency counts from the time at
+/// which a task is due to be sent, also when it is sent later, because too many are unanswered or the machine is late.
+pub fn open(endpoint: &str, queues: &[Vec<Sealed>], rate: f64) -> Result<Done> {
     let contracts = queues.len();
-    let (mut senders, mut receivers) = (Vec::new(), Vec::new());
-    for contract in (0..contracts).cycle().take(contracts * sockets_per_contract) {
-        let (sender, receiver) = wire::connect(endpoint, Kind::Dealer)?;
-        senders.push(Mutex::new(sender));
-        receivers.push((contract, receiver));
-    }
-    let again = AtomicU64::new(0);
     let due =
         |contract: usize, position: usize| Duration::from_secs_f64((position * contracts + contract) as f64 / rate);
-    let (senders, again_ref) = (&senders, &again);
+    let connections = queues.iter().map(|_| wire::connect(endpoint, Kind::Dealer)).collect::<Result<Vec<_>>>()?;
+    let (senders, receivers): (Vec<_>, Vec<_>) = connections.into_iter().unzip();
+    let answered: Vec<_> = queues.iter().map(|_| AtomicUsize::new(0)).collect();
+    let (report, overtaken) = mpsc::channel();
+    let answered = &answered;
+    let mut outgoing =
+        Outgoing { queues, senders, answered, overtaken, held: vec![BTreeSet::new(); contracts], again: 0 };
     let began = Instant::now();
-    let answered = thread::scope(|scope| {
+    let replies = thread::scope(|scope| {
         let mut running = Vec::new();
-        for (socket, (contract, mut receiver)) in receivers.into_iter().enumerate() {
-            let queue = &queues[contract];
-            // The socket's own share of the tasks of its contract.
-            let share = queue.len().saturating_sub(socket / contracts).div_ceil(sockets_per_contract);
+        for (contract, mut receiver) in receivers.into_iter().enumerate() {
+            let (queue, report) = (&queues[contract], report.clone());
             running.push(scope.spawn(move || -> Result<Answered> {
                 let first = queue.first().map_or(0, |task| task.index);
-                let mut answered = Vec::with_capacity(share);
-                while answered.len() < share {
+                let mut replies = Vec::with_capacity(queue.len());
+                while replies.len() < queue.len() {
                     let reply = receiver.receive()?;
                     let at = began.elapsed();
                     let position = usize::try_from(id(&reply)?.wrapping_sub(first))?;
                     if overtook(&reply) {
-                        again_ref.fetch_add(1, Ordering::Relaxed);
-                        let task = queue.get(position).context("a reply that nobody asked for")?;
-                        thread::sleep(RETRY_PAUSE);
-                        lock(&senders[socket]).send(&task.message)?;
+                        report.send((contract, position)).context("the sender has ended")?;
                         continue;
                     }
-                    answered.push((position, reply, at.saturating_sub(due(contract, position))));
+                    answered[contract].fetch_add(1, Ordering::Relaxed);
+                    replies.push((position, reply, at.saturating_sub(due(contract, position))));
                 }
-                Ok((contract, answered))
+                Ok((contract, replies))
             }));
         }
-        for position in 0..queues.iter().map(Vec::len).max().unwrap_or_default() {
-            for (contract, queue) in queues.iter().enumerate() {
-                let Some(task) = queue.get(position) else { continue };
-                if let Some(pause) = due(contract, position).checked_sub(began.elapsed()) {
-                    thread::sleep(pause);
-                }
-                let socket = position % sockets_per_contract * contracts + contract;
-                lock(&senders[socket]).send(&task.message)?;
-            }
-        }
+        drop(report);
+        let longest = queues.iter().map(Vec::len).max().unwrap_or_default();
+        let mut order = (0..longest).flat_map(|position| (0..contracts).map(move |contract| (contract, position)));
+        outgoing.send_all(&mut order, |contract, position| due(contract, position).checked_sub(began.elapsed()))?;
         running.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a requester panicked"))?).collect()
     });
-    collect(queues, began.elapsed(), again.into_inner(), answered)
+    let again = outgoing.again;
+    collect(queues, began.elapsed(), again, replies)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+/// All that is sent at a fixed rate is sent by one thread, so that those who receive never wait to send.
+struct Outgoing<'a> {
+    queues: &'a [Vec<Sealed>],
+    /// By contract.
+    senders: Vec<wire::Sender>,
+    /// Replies to the tasks of each contract.
+    answered: &'a [AtomicUsize],
+    /// Contract and position of tasks that overtook their predecessors.
+    overtaken: mpsc::Receiver<(usize, usize)>,
+    /// Those that wait for their predecessors, by contract.
+    held: Vec<BTreeSet<usize>>,
+    again: u64,
+}
+
+impl Outgoing<'_> {
+    fn send_all(
+        &mut self,
+        order: &mut dyn Iterator<Item = (usize, usize)>,
+        pause: impl Fn(usize, usize) -> Option<Duration>,
+    ) -> Result<()> {
+        for (contract, position) in order {
+            if position >= self.queues[contract].len() {
+                continue;
+            }
+            while let Some(pause) = pause(contract, position) {
+                if !self.wait(pause)? {
+                    return Ok(());
+                }
+            }
+            while position >= self.answered[contract].load(Ordering::Relaxed) + WINDOW {
+                if !self.wait(HELD_PAUSE)? {
+                    return Ok(());
+                }
+            }
+            self.senders[contract].send(&self.queues[contract][position].message)?;
+        }
+        while self.wait(HELD_PAUSE)? {}
+        Ok(())
+    }
+
+    /// Sends again what was overtaken, for at most so long; false when nobody receives any more, because all is done or has failed.
+    fn wait(&mut self, pause: Duration) -> Result<bool> {
+        let idle = self.held.iter().all(BTreeSet::is_empty);
+        match self.overtaken.recv_timeout(if idle { pause } else { pause.min(HELD_PAUSE) }) {
+            Ok((contract, position)) => _ = self.held[contract].insert(position),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        }
+        for (contract, held) in self.held.iter_mut().enumerate() {
+            let reached = self.answered[contract].load(Ordering::Relaxed) + AHEAD;
+            while let Some(position) = held.first().copied().filter(|position| *position < reached) {
+                let task = self.queues[contract].get(position).context("a reply that nobody asked for")?;
+                self.senders[contract].send(&task.message)?;
+                held.remove(&position);
+                self.again += 1;
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// The `id` of a reply, which is a number here. Replies begin with it, so that the rest need not be read.

@@ -7,15 +7,21 @@
 //!
 //! Deliberately absent: nodes and Ethereum, which `enigma bench` measures with a whole devnet.
 
+mod floor;
+mod footprint;
+mod history;
+mod holders;
 mod load;
 mod network;
+mod parallel;
+mod peer;
 mod process;
 mod results;
 mod tasks;
 mod throughput;
 mod wire;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use network::Network;
 use results::Figure;
@@ -24,7 +30,15 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
 /// One benchmark: its name, and what it measures.
 type Bench = (&'static str, fn(&Setup) -> Result<Vec<Figure>>);
 
-const BENCHES: &[Bench] = &[("throughput", throughput::measure)];
+const BENCHES: &[Bench] = &[
+    ("footprint", footprint::measure),
+    ("throughput", throughput::measure),
+    ("holders", holders::measure),
+    ("parallel", parallel::measure),
+    ("history", history::measure),
+    ("floor", floor::measure),
+    ("peer", peer::measure),
+];
 
 /// Measure enigma-core: throughput, latency, memory. `make bench` builds everything and runs it.
 #[derive(Parser)]
@@ -39,6 +53,9 @@ struct Arguments {
     /// Another enigma-core to measure
     #[arg(long, value_name = "FILE")]
     core: Option<PathBuf>,
+    /// Where the cores keep their data while they are measured: on the disk that counts [default: bench below --target]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Results file: a list of {name, value, unit, better}, which this adds to
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     out: PathBuf,
@@ -54,6 +71,7 @@ struct Arguments {
 pub struct Setup {
     target: PathBuf,
     core: PathBuf,
+    data: PathBuf,
     /// Requesters of the load.
     pub requesters: usize,
     began: Instant,
@@ -62,7 +80,7 @@ pub struct Setup {
 impl Setup {
     /// A fresh network.
     pub fn network(&self) -> Result<Network> {
-        let network = Network::start(&self.core, &self.target.join("bench"))?;
+        let network = Network::start(&self.core, &self.data)?;
         self.progress(&format!("enigma-core runs as process {}", network.worker.id()));
         Ok(network)
     }
@@ -71,6 +89,24 @@ impl Setup {
     pub fn secret_contract(&self, name: &str) -> Result<Vec<u8>> {
         let path = self.target.join("secret-contracts").join(format!("{name}.wasm"));
         fs::read(&path).with_context(|| format!("cannot read {}: run `cargo xtask wasm` first", path.display()))
+    }
+
+    /// Where a contract that was written to be measured lies.
+    pub fn bench_contract_path(&self, name: &str) -> PathBuf {
+        self.target.join("benches-build/wasm32-unknown-unknown/contract").join(format!("{name}.wasm"))
+    }
+
+    /// The code of a contract that was written to be measured.
+    pub fn bench_contract(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.bench_contract_path(name);
+        fs::read(&path).with_context(|| format!("cannot read {}: run `make bench`, which builds it", path.display()))
+    }
+
+    /// Another program of this build.
+    pub fn beside(&self, name: &str) -> Result<PathBuf> {
+        let path = std::env::current_exe()?.with_file_name(name);
+        ensure!(path.is_file(), "{} is missing: run `make bench`, which builds it", path.display());
+        Ok(path)
     }
 
     /// Tells those who wait.
@@ -100,13 +136,16 @@ fn run(arguments: Arguments) -> Result<()> {
             core.display()
         );
     }
-    let setup = Setup { target: arguments.target, core, requesters: arguments.requesters, began: Instant::now() };
+    let data = arguments.data.unwrap_or_else(|| arguments.target.join("bench"));
+    let setup = Setup { target: arguments.target, core, data, requesters: arguments.requesters, began: Instant::now() };
     let mut figures = Vec::new();
     for (name, measure) in BENCHES {
         if arguments.only.is_empty() || arguments.only.iter().any(|only| only == name) {
             figures.extend(measure(&setup).with_context(|| format!("the benchmark `{name}` failed"))?);
         }
     }
+    results::merge(&arguments.out, &figures)?;
+    figures.extend(results::ratios(&arguments.out)?);
     let all = results::merge(&arguments.out, &figures)?;
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);

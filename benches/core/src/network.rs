@@ -13,13 +13,15 @@ use enigma_protocol::{
     task::task_id,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 /// Chain and Enigma contract of the benchmark.
 pub const DOMAIN: Domain = Domain { chain_id: 31337, enigma: Address([0x11; 20]) };
-/// The one epoch.
-pub const EPOCH: u64 = 1;
 const BLOCK: Hash = Hash([0xbb; 32]);
 const STAKE: &str = "1000000000000000000000";
 /// Who deploys.
@@ -56,17 +58,20 @@ impl Requester {
 
 /// The processes and what Ethereum would know.
 pub struct Network {
-    _folder: TempDir,
-    /// The key manager.
-    km: Requester,
-    _km: Core,
     /// The worker that is measured.
     pub worker: Core,
     /// A connection to it.
     pub requester: Requester,
+    km: Requester,
+    _km: Core,
+    program: PathBuf,
+    config: PathBuf,
+    epoch: u64,
     block: u64,
-    nonces: BTreeMap<Address, u64>,
     seed: Value,
+    nonces: BTreeMap<Address, u64>,
+    /// Last, because what lies in it ends first.
+    folder: TempDir,
 }
 
 impl Network {
@@ -74,26 +79,46 @@ impl Network {
     pub fn start(program: &Path, scratch: &Path) -> Result<Self> {
         fs::create_dir_all(scratch)?;
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(scratch)?;
-        let place = |role: &'static str| Place { program: program.into(), data_dir: folder.path().join(role), role };
+        let km_place = Place { program: program.into(), data_dir: folder.path().join("km"), role: "km" };
         let measurement = keccak256(fs::read(program).with_context(|| format!("cannot read {}", program.display()))?);
         let config = folder.path().join("network.json");
         let content = json!({
             "chainId": DOMAIN.chain_id, "enigma": Hex0x(DOMAIN.enigma), "checkpoint": Hex0x(Hash::ZERO), "threshold": 1,
-            "keyManagers": [place("km").identity()?], "measurements": [Hex0x(measurement)],
+            "keyManagers": [km_place.identity()?], "measurements": [Hex0x(measurement)],
         });
         fs::write(&config, content.to_string())?;
-        let km_process = Core::start(&place("km"), &config)?;
+        let km_process = Core::start(&km_place, &config)?;
         let km = Requester::new(&km_process.endpoint)?;
-        let worker = Core::start(&place("worker"), &config)?;
-        let requester = Requester::new(&worker.endpoint)?;
-        let nonces = BTreeMap::new();
-        let mut network =
-            Self { _folder: folder, km, _km: km_process, worker, requester, block: 0, nonces, seed: Value::Null };
-        let workers = network.workers();
-        let input = json!({"epoch": EPOCH, "blockHash": Hex0x(BLOCK), "workers": workers});
-        network.seed = network.km.ask("SignEpoch", json!({ "input": input }))?["seed"].clone();
-        network.tell_km(&[])?;
+        let (worker, requester) = start_worker(program, &folder.path().join("worker-1"), &config)?;
+        let mut network = Self {
+            worker,
+            requester,
+            km,
+            _km: km_process,
+            program: program.into(),
+            config,
+            epoch: 0,
+            block: 0,
+            seed: Value::Null,
+            nonces: BTreeMap::new(),
+            folder,
+        };
+        network.next_epoch()?;
         Ok(network)
+    }
+
+    /// Puts a fresh worker in the place of the present one, which ends, and begins an epoch in which it is selected.
+    pub fn replace_worker(&mut self) -> Result<()> {
+        let data_dir = self.folder.path().join(format!("worker-{}", self.epoch + 1));
+        (self.worker, self.requester) = start_worker(&self.program, &data_dir, &self.config)?;
+        self.next_epoch()
+    }
+
+    fn next_epoch(&mut self) -> Result<()> {
+        self.epoch += 1;
+        let input = json!({"epoch": self.epoch, "blockHash": Hex0x(BLOCK), "workers": self.workers()});
+        self.seed = self.km.ask("SignEpoch", json!({ "input": input }))?["seed"].clone();
+        self.tell_km(&[])
     }
 
     fn workers(&self) -> Value {
@@ -104,7 +129,7 @@ impl Network {
         self.block += 1;
         let deployed: Vec<_> = deployed.iter().map(|sc| Hex(*sc)).collect();
         let input = json!({
-            "blockNumber": self.block, "blockHashes": [Hex0x(BLOCK)], "epoch": EPOCH, "seed": self.seed,
+            "blockNumber": self.block, "blockHashes": [Hex0x(BLOCK)], "epoch": self.epoch, "seed": self.seed,
             "workers": self.workers(), "deployed": deployed,
         });
         self.km.ask("SetLedgerView", json!({ "input": input }))?;
@@ -113,7 +138,7 @@ impl Network {
 
     /// Fetches the keys of a contract for the worker.
     pub fn fetch_keys(&mut self, sc: ScAddress) -> Result<()> {
-        let input = json!({"addresses": [Hex(sc)], "epoch": EPOCH, "blockHash": Hex0x(BLOCK)});
+        let input = json!({"addresses": [Hex(sc)], "epoch": self.epoch, "blockHash": Hex0x(BLOCK)});
         let request = self.requester.ask("GetPTTRequest", json!({ "input": input }))?;
         let answer = self.km.ask("AnswerPTTRequest", json!({ "input": request }))?;
         let installed = self.requester.ask("PTTResponse", json!({ "input": answer }))?;
@@ -134,18 +159,29 @@ impl Network {
         let sc = ScAddress::from(task_id(&DOMAIN, DEPLOYER, nonce));
         self.tell_km(&[sc])?;
         self.fetch_keys(sc)?;
+        let key = self.input_key(sc)?;
+        Ok(Contract::new(sc, (self.epoch, key), (DEPLOYER, nonce)))
+    }
+
+    /// The key that inputs for a contract are sealed to in this epoch.
+    pub fn input_key(&mut self, sc: ScAddress) -> Result<[u8; 32]> {
         let fields = json!({
-            "userPubKey": "", "contractAddress": Hex(sc), "epoch": EPOCH, "blockHash": Hex0x(BLOCK),
+            "userPubKey": "", "contractAddress": Hex(sc), "epoch": self.epoch, "blockHash": Hex0x(BLOCK),
         });
         let answer = self.requester.ask("NewTaskEncryptionKey", fields)?;
         let key: Hex<Hash> = serde_json::from_value(answer["workerEncryptionKey"].clone())?;
-        Ok(Contract::new(sc, key.0.0, (DEPLOYER, nonce)))
+        Ok(key.0.0)
+    }
+
+    /// The epoch.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Deploys a contract of this code and returns it; the reply was checked.
-    pub fn deploy(&mut self, code: &[u8], args: &[u8]) -> Result<Contract> {
+    pub fn deploy(&mut self, code: &[u8], constructor: &'static str, args: &[u8]) -> Result<Contract> {
         let mut contract = self.contract()?;
-        let sealed = contract.seal_deployment(code, args)?;
+        let sealed = contract.seal_deployment(code, constructor, args)?;
         self.run(&mut contract, &sealed)?;
         Ok(contract)
     }
@@ -171,4 +207,11 @@ impl Network {
         let signer: Hex0x<Address> = serde_json::from_value(json!(self.worker.signer))?;
         Ok(signer.0)
     }
+}
+
+fn start_worker(program: &Path, data_dir: &Path, config: &Path) -> Result<(Core, Requester)> {
+    let place = Place { program: program.into(), data_dir: data_dir.into(), role: "worker" };
+    let worker = Core::start(&place, config)?;
+    let requester = Requester::new(&worker.endpoint)?;
+    Ok((worker, requester))
 }

@@ -67,6 +67,17 @@ pub fn merge(path: &Path, figures: &[Figure]) -> Result<Vec<Figure>> {
     Ok(all)
 }
 
+/// How the core compares with its cryptography and with a peer, from what the file holds of both.
+pub fn ratios(path: &Path) -> Result<Vec<Figure>> {
+    let all = merge(path, &[])?;
+    let value = |name: &str| all.iter().find(|figure| figure.name == name).map(|figure| figure.value);
+    let ratio = |above: &str, below: &str| Some(value(above)? / value(below)?);
+    let floor = ratio("core_processor_us_per_task", "crypto_floor_us");
+    let peer = ratio("core_compute_tasks_per_s", "cosmwasm_plaintext_tasks_per_s");
+    let floor = floor.map(|ratio| lower("ratio_to_crypto_floor", ratio, "x"));
+    Ok(floor.into_iter().chain(peer.map(|ratio| higher("ratio_to_cosmwasm_plaintext", ratio, "x"))).collect())
+}
+
 /// The table that people read.
 pub fn print(figures: &[Figure]) {
     println!("{:<32} {:>12} {:<8} {:>10}  result", "figure", "value", "unit", "goal");

@@ -1,17 +1,15 @@
 //! Tasks as a client seals them and Ethereum records them, laid out as requests; and the checks of what comes back.
 
-use crate::{
-    network::{DOMAIN, EPOCH},
-    wire,
-};
+use crate::{network::DOMAIN, wire};
 use anyhow::{Context, Result, bail, ensure};
 use enigma_protocol::{
     Address, Hash, ScAddress,
     hash::keccak256,
     ipc::{ReplyFrame, Response},
     json::{Hex, RecordJson},
+    output::{Failure, Output},
     receipt::{Receipt, Status},
-    record::Record,
+    record::{Record, queue_genesis, queue_head},
     sealing::{
         ResponseKey, TaskContext,
         rand_core::{TryCryptoRng, TryRng},
@@ -22,7 +20,8 @@ use enigma_protocol::{
 use serde_json::json;
 use std::{convert::Infallible, thread};
 
-const GAS: u64 = 50_000_000;
+/// Enough for the longest computation here.
+const GAS: u64 = 10_000_000_000;
 /// When every record happened.
 const NOW_S: u64 = 1_800_000_000;
 
@@ -45,6 +44,7 @@ pub struct Sealed {
     pub index: u64,
     task_id: enigma_protocol::TaskId,
     inputs_hash: Hash,
+    record_hash: Hash,
     response_key: ResponseKey,
 }
 
@@ -52,10 +52,13 @@ pub struct Sealed {
 pub struct Contract {
     /// Its address.
     pub sc: ScAddress,
-    input_key: [u8; 32],
+    /// The epoch, and the key that inputs are sealed to in it.
+    pub input_key: (u64, [u8; 32]),
     deployment: (Address, u64),
     /// Index of the next record.
     pub records: u64,
+    /// The queue on Ethereum behind the last record.
+    pub queue_head: Hash,
     /// Index of the next delta.
     pub deltas: u64,
     /// The newest tip; unknown before the deployment.
@@ -64,42 +67,43 @@ pub struct Contract {
 
 impl Contract {
     /// A contract before its deployment, which this sender records with this nonce.
-    pub fn new(sc: ScAddress, input_key: [u8; 32], deployment: (Address, u64)) -> Self {
-        Self { sc, input_key, deployment, records: 0, deltas: 0, tip: None }
+    pub fn new(sc: ScAddress, input_key: (u64, [u8; 32]), deployment: (Address, u64)) -> Self {
+        Self { sc, input_key, deployment, records: 0, queue_head: queue_genesis(sc), deltas: 0, tip: None }
     }
 
     /// The deployment as a request.
-    pub fn seal_deployment(&mut self, code: &[u8], args: &[u8]) -> Result<Sealed> {
+    pub fn seal_deployment(&mut self, code: &[u8], constructor: &'static str, args: &[u8]) -> Result<Sealed> {
         let (sender, nonce) = self.deployment;
-        let task = Task { sender, function: "construct(address,uint256)", args: args.to_vec() };
-        self.records = 1;
-        seal(self.sc, &self.input_key, &task, nonce, 0, Some(code.to_vec()))
+        let task = Task { sender, function: constructor, args: args.to_vec() };
+        let sealed = seal(self.sc, self.input_key, &task, nonce, 0, Some(code.to_vec()))?;
+        self.record(&sealed);
+        Ok(sealed)
     }
 
     /// The next record as a request.
     pub fn seal(&mut self, task: &Task, nonce: u64) -> Result<Sealed> {
-        self.records += 1;
-        seal(self.sc, &self.input_key, task, nonce, self.records - 1, None)
+        let sealed = seal(self.sc, self.input_key, task, nonce, self.records, None)?;
+        self.record(&sealed);
+        Ok(sealed)
     }
 
     /// The next records as requests, made on all processors.
     pub fn seal_all(&mut self, tasks: &[(Task, u64)]) -> Result<Vec<Sealed>> {
-        let (sc, key, first) = (self.sc, &self.input_key, self.records);
-        self.records += tasks.len() as u64;
-        let indexed: Vec<_> = (first..).zip(tasks).collect();
-        on_all_processors(&indexed, |(index, (task, nonce))| seal(sc, key, task, *nonce, *index, None))
+        let (sc, key) = (self.sc, self.input_key);
+        let indexed: Vec<_> = (self.records..).zip(tasks).collect();
+        let sealed = on_all_processors(&indexed, |(index, (task, nonce))| seal(sc, key, task, *nonce, *index, None))?;
+        sealed.iter().for_each(|sealed| self.record(sealed));
+        Ok(sealed)
     }
 
     /// Checks the replies to these tasks, which continue the chain: all succeeded, the receipts chain, signatures verify,
-    /// outputs open.
-    pub fn check(&mut self, tasks: &[Sealed], replies: &[Vec<u8>], signer: Address) -> Result<()> {
+    /// outputs open. Returns the outputs.
+    pub fn check(&mut self, tasks: &[Sealed], replies: &[Vec<u8>], signer: Address) -> Result<Vec<Vec<u8>>> {
         ensure!(tasks.len() == replies.len(), "{} replies to {} tasks", replies.len(), tasks.len());
         let pairs: Vec<_> = tasks.iter().zip(replies).collect();
         let done = on_all_processors(&pairs, |(task, reply)| opened(self.sc, task, reply, signer))?;
-        for (receipt, _) in done {
-            self.advance(&receipt)?;
-        }
-        Ok(())
+        let advance = |(receipt, output): (Receipt, Vec<u8>)| self.advance(&receipt).map(|()| output);
+        done.into_iter().map(advance).collect()
     }
 
     /// Checks one reply and returns the output.
@@ -107,6 +111,12 @@ impl Contract {
         let (receipt, output) = opened(self.sc, task, reply, signer)?;
         self.advance(&receipt)?;
         Ok(output)
+    }
+
+    /// What Ethereum does.
+    fn record(&mut self, sealed: &Sealed) {
+        self.records += 1;
+        self.queue_head = queue_head(self.queue_head, sealed.record_hash);
     }
 
     fn advance(&mut self, receipt: &Receipt) -> Result<()> {
@@ -121,19 +131,19 @@ impl Contract {
 
 fn seal(
     sc: ScAddress,
-    input_key: &[u8; 32],
+    (epoch, input_key): (u64, [u8; 32]),
     task: &Task,
     nonce: u64,
     index: u64,
     pre_code: Option<Vec<u8>>,
 ) -> Result<Sealed> {
     let task_id = task_id(&DOMAIN, task.sender, nonce);
-    let context = TaskContext { domain: DOMAIN, sc, epoch: EPOCH, task_id };
-    let (sealed, response_key) = seal_task(&mut SystemRandom, &context, input_key, task.function, &task.args)?;
+    let context = TaskContext { domain: DOMAIN, sc, epoch, task_id };
+    let (sealed, response_key) = seal_task(&mut SystemRandom, &context, &input_key, task.function, &task.args)?;
     let input = TaskInput {
         task_id,
         sc,
-        epoch: EPOCH,
+        epoch,
         suite: SUITE_X25519,
         encrypted_fn: sealed.encrypted_fn,
         encrypted_args: sealed.encrypted_args,
@@ -153,7 +163,7 @@ fn seal(
         gas_price: 1,
         value: 0,
         call_gas: 0,
-        epoch: EPOCH,
+        epoch,
         block_number: index + 1,
         due: index + 11,
         record_index: index,
@@ -170,7 +180,8 @@ fn seal(
         "ComputeTask"
     };
     let body = json!({"id": index.to_string(), "type": kind, "input": fields}).to_string();
-    Ok(Sealed { message: wire::message(body.as_bytes()), index, task_id, inputs_hash, response_key })
+    let record_hash = record.record_hash(&DOMAIN);
+    Ok(Sealed { message: wire::message(body.as_bytes()), index, task_id, inputs_hash, record_hash, response_key })
 }
 
 /// The receipt in a reply and the decrypted output, after all that a client checks.
@@ -192,13 +203,12 @@ fn opened(sc: ScAddress, task: &Sealed, reply: &[u8], signer: Address) -> Result
     ensure!(receipt.inputs_hash == task.inputs_hash, "record {} was executed with another input", task.index);
     ensure!(receipt.output_hash == keccak256(output), "record {} has another output than its receipt", task.index);
     let output = task.response_key.open(output)?;
-    ensure!(
-        receipt.status == Status::Success && !matches!(response, Response::FailedTask { .. }),
-        "record {} failed: {}",
-        task.index,
-        String::from_utf8_lossy(&output)
-    );
-    Ok((receipt, output))
+    if receipt.status != Status::Success || matches!(response, Response::FailedTask { .. }) {
+        let text = Failure::from_bytes(&output).map_or_else(|| "without a reason".into(), |failure| failure.text);
+        bail!("record {} failed: {text}", task.index);
+    }
+    let output = Output::from_bytes(&output).context("an output that cannot be decoded")?;
+    Ok((receipt, output.data))
 }
 
 /// Maps in order, a part of the items on each processor.
@@ -234,7 +244,7 @@ pub fn account(number: u64) -> Address {
 }
 
 /// The randomness of this machine.
-struct SystemRandom;
+pub struct SystemRandom;
 
 impl TryRng for SystemRandom {
     type Error = Infallible;

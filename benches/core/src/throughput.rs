@@ -9,6 +9,8 @@ use crate::{
 use anyhow::Result;
 use enigma_protocol::Address;
 
+/// Of the example `erc20`.
+pub const CONSTRUCTOR: &str = "construct(address,uint256)";
 const CONTRACTS: usize = 2;
 /// Accounts that send to each other.
 const HOLDERS: u64 = 64;
@@ -63,7 +65,7 @@ pub fn measure(setup: &Setup) -> Result<Vec<Figure>> {
 fn token(network: &mut Network, code: &[u8]) -> Result<Contract> {
     let owner = account(0);
     let plenty = u128::MAX.to_be_bytes();
-    let mut token = network.deploy(code, &words(&[&owner.0, &plenty]))?;
+    let mut token = network.deploy(code, CONSTRUCTOR, &words(&[&owner.0, &plenty]))?;
     let mints: Vec<_> = (1..HOLDERS)
         .map(|number| Task {
             sender: owner,
@@ -75,7 +77,8 @@ fn token(network: &mut Network, code: &[u8]) -> Result<Contract> {
     Ok(token)
 }
 
-fn transfer(from: Address, to: Address) -> Task {
+/// One token from one account to another.
+pub fn transfer(from: Address, to: Address) -> Task {
     Task { sender: from, function: "transfer(address,uint256)", args: words(&[&to.0, &[1]]) }
 }
 
@@ -108,7 +111,7 @@ fn round(
     let before = network.worker.processor_s()?;
     let done = match rate {
         None => load::closed(endpoint, &queues, setup.requesters)?,
-        Some(rate) => load::open(endpoint, &queues, (setup.requesters / CONTRACTS).max(1), rate)?,
+        Some(rate) => load::open(endpoint, &queues, rate)?,
     };
     let processor_s = network.worker.processor_s()? - before;
     let signer = network.signer()?;
