@@ -1,6 +1,15 @@
 //! Uses everything that the SDK offers. Its tests run natively and in the real runtime, and show that both do the same.
 #![no_std]
 
+/// The examples in the documents compile.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../../README.md")]
+    struct Examples;
+    #[doc = include_str!("../../../docs/contract-authors.md")]
+    struct ForAuthors;
+}
+
 use enigma_sdk::crypto::{self, Key};
 use enigma_sdk::ethereum::EthereumCall;
 use enigma_sdk::prelude::*;
@@ -205,18 +214,18 @@ impl EveryFeature {
 
     /// Encrypts.
     #[call]
-    pub fn seal(&self, context: Bytes, text: Bytes) -> Option2 {
+    pub fn seal(&self, context: Bytes, text: Bytes) -> Opened {
         let key = self.key.get().unwrap_or_else(Key::random);
-        Option2 { is_some: true, bytes: crypto::seal(&key, &context.0, &text.0).into() }
+        Opened { is_some: true, bytes: crypto::seal(&key, &context.0, &text.0).into() }
     }
 
     /// Decrypts.
     #[call]
-    pub fn open_sealed(&self, context: Bytes, sealed: Bytes) -> Option2 {
+    pub fn open_sealed(&self, context: Bytes, sealed: Bytes) -> Opened {
         let key = self.key.get().unwrap_or_else(Key::random);
         match crypto::open(&key, &context.0, &sealed.0) {
-            Some(text) => Option2 { is_some: true, bytes: text.into() },
-            None => Option2 { is_some: false, bytes: Bytes::default() },
+            Some(text) => Opened { is_some: true, bytes: text.into() },
+            None => Opened { is_some: false, bytes: Bytes::default() },
         }
     }
 
@@ -234,6 +243,7 @@ impl EveryFeature {
     }
 
     /// All kinds of types.
+    #[allow(clippy::type_complexity)]
     #[call]
     pub fn types(
         &self,
@@ -275,7 +285,7 @@ impl EveryFeature {
 /// Bytes that may be absent.
 #[enigma_sdk::data]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Option2 {
+pub struct Opened {
     /// Whether they are there.
     pub is_some: bool,
     /// The bytes.
