@@ -15,7 +15,7 @@ const ABI_SECTION: &str = "enigma_abi";
 pub fn build(workspace: &Workspace) -> Result<()> {
     let contracts = contract_names(workspace)?;
     let mut cargo = workspace.contracts_cargo();
-    cargo.args(["build", "--release", "--target", WASM_TARGET]).args(["--config", &without_machine_paths(workspace)]);
+    cargo.args(["build", "--release", "--target", WASM_TARGET]).args(["--config", &flags(workspace)]);
     for (package, _) in &contracts {
         cargo.args(["-p", package]);
     }
@@ -51,14 +51,18 @@ fn contract_names(workspace: &Workspace) -> Result<Vec<(String, String)>> {
     Ok(names)
 }
 
-/// Panic messages carry file names. What is deployed does not tell the directories of the machine that built it. (On the command
-/// line, because cargo joins it with the flags of a configuration file.)
-fn without_machine_paths(workspace: &Workspace) -> String {
+/// The compiler's flags. Panic messages carry file names: what is deployed does not tell the directories of the machine that built
+/// it. A stack of 64 KiB is what other contract languages of WebAssembly take; the megabyte of Rust programs would be cleared for
+/// every call. (On the command line, because cargo joins it with the flags of a configuration file.)
+fn flags(workspace: &Workspace) -> String {
     let home = env::home_dir().unwrap_or_default();
     let cargo = env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), Into::into);
-    let flags = [(cargo.as_path(), "cargo"), (&workspace.root, "enigma")]
-        .map(|(from, to)| Value::from(format!("--remap-path-prefix={}={to}", from.display())));
-    format!("target.{WASM_TARGET}.rustflags={}", Value::from(flags.to_vec()))
+    let mut flags = vec![Value::from("-Clink-arg=-zstack-size=65536")];
+    flags.extend(
+        [(cargo.as_path(), "cargo"), (&workspace.root, "enigma")]
+            .map(|(from, to)| Value::from(format!("--remap-path-prefix={}={to}", from.display()))),
+    );
+    format!("target.{WASM_TARGET}.rustflags={}", Value::from(flags))
 }
 
 fn list_functions(abi: &Value) -> usize {

@@ -13,6 +13,8 @@ use std::{
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The library that every contract is written with.
 const SDK: &str = "enigma-sdk";
+/// A stack of 64 KiB instead of the megabyte of Rust programs, which would be cleared for every call.
+const STACK: &str = "-Clink-arg=-zstack-size=65536";
 
 /// Which packages are meant.
 #[derive(Debug, clap::Args)]
@@ -137,8 +139,9 @@ impl Packages {
         let mut places = vec![(self.workspace_root.clone(), "contract"), (cargo_home, "cargo")];
         // The last that fits counts.
         places.extend(self.sdk_repository.clone().map(|repository| (repository, "enigma")));
-        let flags = places.iter().map(|(from, to)| Value::from(format!("--remap-path-prefix={}={to}", from.display())));
-        format!("target.{WASM_TARGET}.rustflags={}", flags.collect::<Value>())
+        let names = places.iter().map(|(from, to)| Value::from(format!("--remap-path-prefix={}={to}", from.display())));
+        let flags: Value = names.chain([Value::from(STACK)]).collect();
+        format!("target.{WASM_TARGET}.rustflags={flags}")
     }
 }
 
