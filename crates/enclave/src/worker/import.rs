@@ -476,18 +476,18 @@ impl<T: Tee, S: Store> Worker<T, S> {
         // Where nothing was ever executed there is nothing to remember.
         let is_blank = kept.records == 0 && kept.floor.is_none_or(|floor| floor.entries == 0);
         let write = if is_blank { (head_key(sc), None) } else { self.store.save(head_key(sc), &kept)? };
-        let writes = vec![write, (code_key(sc), None)];
+        let mut entries = (head.first..head.entries).map(|index| (entry_key(sc, index), None));
+        let mut writes = vec![write, (code_key(sc), None)];
+        writes.extend(self.snapshot_removal(sc, &head));
+        writes.extend(entries.by_ref().take(CHUNK));
         slot.advance(&self.store, writes, (!is_blank).then_some(kept), |_| None)?.wait()?;
-        // What follows cannot be reached any more. If it stays for a failure, it is overwritten or stays unreachable.
-        let mut indices = head.first..head.entries;
+        // The removal is done. What of a longer chain a failure leaves cannot be reached, and is overwritten by the next one.
         loop {
-            let chunk: Vec<Write> = indices.by_ref().take(CHUNK).map(|index| (entry_key(sc, index), None)).collect();
-            if chunk.is_empty() {
-                break;
+            let chunk: Vec<Write> = entries.by_ref().take(CHUNK).collect();
+            if chunk.is_empty() || self.store.commit(chunk).is_err() {
+                return Ok(());
             }
-            self.store.commit(chunk)?;
         }
-        Ok(self.store.commit(self.snapshot_removal(sc, &head))?)
     }
 
     /// Removes the parts of the newest snapshot, and of one that came in part.

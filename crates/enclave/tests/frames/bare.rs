@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 
 const SC: ScAddress = ScAddress([0x5c; 32]);
 
-fn ask(worker: &dyn Machine, frame: &Value) -> Value {
+pub fn ask(worker: &dyn Machine, frame: &Value) -> Value {
     serde_json::from_slice(&worker.handle(frame.to_string().as_bytes())).unwrap()
 }
 
 /// The `input` of a task in the published form, and what opens its output.
-fn sealed(worker: &dyn Machine, sc: ScAddress, function: &str, args: &[u8], seed: u64) -> (Value, ResponseKey) {
+pub fn sealed(worker: &dyn Machine, sc: ScAddress, function: &str, args: &[u8], seed: u64) -> (Value, ResponseKey) {
     let key = ask(worker, &json!({"id": "k", "type": "NewTaskEncryptionKey", "userPubKey": "aa"}));
     let public = hex::decode(key["result"]["workerEncryptionKey"].as_str().unwrap()).unwrap();
     let mut rng = UserRng(seed);
@@ -29,11 +29,11 @@ fn sealed(worker: &dyn Machine, sc: ScAddress, function: &str, args: &[u8], seed
     (input, response)
 }
 
-fn frame(request_type: &str, input: &Value) -> Value {
+pub fn frame(request_type: &str, input: &Value) -> Value {
     json!({"id": "1", "type": request_type, "input": input})
 }
 
-fn deployment(worker: &dyn Machine, sc: ScAddress, args: &[u8], seed: u64) -> Value {
+pub fn deployment(worker: &dyn Machine, sc: ScAddress, args: &[u8], seed: u64) -> Value {
     let (mut input, _) = sealed(worker, sc, "construct(bytes)", args, seed);
     input["preCode"] = hex::encode(contract()).into();
     frame("DeploySecretContract", &input)

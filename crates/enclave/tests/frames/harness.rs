@@ -45,7 +45,58 @@ pub const DOMAIN: Domain = Domain { chain_id: 31337, enigma: Address([0xee; 20])
 pub const GAS: u64 = 1_000_000;
 const NOW_S: u64 = 1_800_000_000;
 
-/// A store in memory whose n-th commit can be made to fail, and whose commits can be held back.
+/// Counts what a machine asks of its store and its TEE, and makes one of these calls fail.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Plan>>);
+
+#[derive(Default)]
+struct Plan {
+    calls: u64,
+    failing: u64,
+    failed: Option<&'static str>,
+}
+
+impl Faults {
+    /// Makes the `n`-th call from now on fail, counted from 1; 0 for none.
+    pub fn fail(&self, n: u64) {
+        *self.0.lock().unwrap() = Plan { calls: 0, failing: n, failed: None };
+    }
+
+    /// Which call failed since then.
+    pub fn failed(&self) -> Option<&'static str> {
+        self.0.lock().unwrap().failed
+    }
+
+    /// Whether this call fails.
+    fn meets(&self, call: &'static str) -> bool {
+        let mut plan = self.0.lock().unwrap();
+        plan.calls += 1;
+        let fails = plan.calls == plan.failing;
+        plan.failed = plan.failed.or(fails.then_some(call));
+        fails
+    }
+
+    fn in_store(&self, call: &'static str) -> Result<(), StoreError> {
+        if self.meets(call) { Err(StoreError("the disk does not answer".into())) } else { Ok(()) }
+    }
+
+    fn in_tee(&self, service: &'static str) -> Result<(), TeeError> {
+        let reason = || "it is out of order".into();
+        if self.meets(service) { Err(TeeError::Unavailable { service, reason: reason() }) } else { Ok(()) }
+    }
+}
+
+/// What a store was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cost {
+    pub reads: u64,
+    pub bytes_read: u64,
+    pub commits: u64,
+    pub writes: u64,
+    pub bytes_written: u64,
+}
+
+/// A store in memory whose calls can be counted and made to fail, and whose commits can be held back.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Inner>);
 
@@ -53,6 +104,8 @@ pub struct Memory(Arc<Inner>);
 struct Inner {
     map: Mutex<BTreeMap<Vec<u8>, Vec<u8>>>,
     queue: Mutex<Queue>,
+    faults: Faults,
+    cost: Mutex<Cost>,
 }
 
 #[derive(Default)]
@@ -69,6 +122,35 @@ impl Memory {
     pub fn fail_commit(&self, n: u64) {
         let mut queue = self.0.queue.lock().unwrap();
         (queue.commits, queue.failing) = (0, n);
+    }
+
+    /// What makes calls of this store fail.
+    pub fn faults(&self) -> Faults {
+        self.0.faults.clone()
+    }
+
+    /// What was asked for since this was asked last.
+    pub fn cost(&self) -> Cost {
+        std::mem::take(&mut self.0.cost.lock().unwrap())
+    }
+
+    fn count_read(&self, bytes: usize) {
+        let mut cost = self.0.cost.lock().unwrap();
+        cost.reads += 1;
+        cost.bytes_read += bytes as u64;
+    }
+
+    fn count_commit(&self, writes: &[Write]) {
+        let mut cost = self.0.cost.lock().unwrap();
+        cost.commits += 1;
+        cost.writes += writes.len() as u64;
+        let bytes = |(key, value): &Write| key.len() + value.as_ref().map_or(0, Vec::len);
+        cost.bytes_written += writes.iter().map(bytes).sum::<usize>() as u64;
+    }
+
+    /// Makes durable what is held, and goes on holding.
+    pub fn commit_held(&self) {
+        self.commit_waiting(&mut self.0.queue.lock().unwrap());
     }
 
     /// Nothing that is submitted from now on becomes durable until it is released.
@@ -96,7 +178,8 @@ impl Memory {
     fn commit_waiting(&self, queue: &mut Queue) {
         while let Some((writes, ticket)) = queue.waiting.pop_front() {
             queue.commits += u64::from(!writes.is_empty());
-            if !writes.is_empty() && queue.commits == queue.failing {
+            let counted = !writes.is_empty() && queue.commits == queue.failing;
+            if self.0.faults.meets("commit") || counted {
                 queue.generation.0 += 1;
                 let behind = queue.waiting.drain(..).map(|(_, ticket)| ticket);
                 for ticket in std::iter::once(ticket).chain(behind) {
@@ -104,6 +187,7 @@ impl Memory {
                 }
                 return;
             }
+            self.count_commit(&writes);
             let mut map = self.0.map.lock().unwrap();
             for (key, value) in writes {
                 match value {
@@ -132,13 +216,19 @@ impl Memory {
 
 impl Store for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.map.lock().unwrap().get(key).cloned())
+        self.0.faults.in_store("get")?;
+        let value = self.0.map.lock().unwrap().get(key).cloned();
+        self.count_read(value.as_ref().map_or(0, Vec::len));
+        Ok(value)
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<KeyValue>, StoreError> {
+        self.0.faults.in_store("scan")?;
         let map = self.0.map.lock().unwrap();
         let found = map.range(from.to_vec()..).filter(|(key, _)| key.starts_with(prefix)).take(limit);
-        Ok(found.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let found: Vec<KeyValue> = found.map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.count_read(found.iter().map(|(_, value)| value.len()).sum());
+        Ok(found)
     }
 
     fn generation(&self) -> Generation {
@@ -146,6 +236,7 @@ impl Store for Memory {
     }
 
     fn submit(&self, generation: Generation, writes: Vec<Write>) -> Result<Ticket, StoreError> {
+        self.0.faults.in_store("submit")?;
         let mut queue = self.0.queue.lock().unwrap();
         if queue.generation != generation {
             return Err(StoreError::stale());
@@ -164,6 +255,8 @@ pub struct TestTee {
     pub platform: Platform,
     /// Says that it is no simulation.
     pub protects: bool,
+    /// What makes its services fail.
+    pub faults: Faults,
     /// What contracts told their authors.
     pub texts: Arc<Mutex<Vec<String>>>,
     seed: u8,
@@ -176,7 +269,14 @@ impl TestTee {
     }
 
     pub fn on(seed: u8, platform: Platform) -> Self {
-        Self { platform, protects: false, texts: Arc::default(), seed, drawn: AtomicU64::new(0) }
+        Self {
+            platform,
+            protects: false,
+            faults: Faults::default(),
+            texts: Arc::default(),
+            seed,
+            drawn: AtomicU64::new(0),
+        }
     }
 
     fn mac(&self, plaintext: &[u8]) -> Hash {
@@ -193,14 +293,17 @@ impl Tee for TestTee {
     }
 
     fn attest(&self, claims: &Claims) -> Result<Vec<u8>, TeeError> {
+        self.faults.in_tee("attestation")?;
         Ok(self.platform.attest(claims))
     }
 
     fn seal(&self, plaintext: &[u8]) -> Result<Vec<u8>, TeeError> {
+        self.faults.in_tee("sealing")?;
         Ok([&self.mac(plaintext).0, plaintext].concat())
     }
 
     fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, TeeError> {
+        self.faults.in_tee("unsealing")?;
         let (mac, plaintext) = sealed.split_at_checked(32).ok_or(TeeError::DoesNotUnseal)?;
         if mac != self.mac(plaintext).0 {
             return Err(TeeError::DoesNotUnseal);
@@ -209,6 +312,7 @@ impl Tee for TestTee {
     }
 
     fn fill_random(&self, bytes: &mut [u8]) -> Result<(), TeeError> {
+        self.faults.in_tee("randomness")?;
         for byte in bytes {
             let run = RUNS.fetch_add(1, Ordering::SeqCst);
             let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);

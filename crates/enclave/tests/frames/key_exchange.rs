@@ -13,13 +13,13 @@ use enigma_protocol::{
     ipc::{LedgerViewInput, PttError, PttRequestResult, PttResponseInput, Request, Response},
     json::{Hex, Hex0x, U64, U128},
     selection::{EpochParameters, WorkerTree},
-    signature::{Purpose as SigningPurpose, SecretKey, Signature},
+    signature::{Purpose as SigningPurpose, SecretKey},
 };
 use serde::{Serialize, Serializer};
 
-const SC: ScAddress = ScAddress([0x5c; 32]);
+pub const SC: ScAddress = ScAddress([0x5c; 32]);
 
-fn give(worker: &dyn Machine, response: Vec<u8>) -> Result<Vec<PttError>, (u16, String)> {
+pub fn give(worker: &dyn Machine, response: Vec<u8>) -> Result<Vec<PttError>, (u16, String)> {
     match worker.ask(Request::PTTResponse { input: PttResponseInput { response: Hex(response) } }) {
         Ok(Response::PTTResponse { result }) => Ok(result.errors),
         Ok(other) => panic!("{other:?}"),
@@ -28,61 +28,8 @@ fn give(worker: &dyn Machine, response: Vec<u8>) -> Result<Vec<PttError>, (u16, 
 }
 
 #[track_caller]
-fn has_no_key(worker: &dyn Machine) {
+pub fn has_no_key(worker: &dyn Machine) {
     assert_eq!(worker.refuses(encryption_key_request(SC, 1)).0, 10);
-}
-
-/// Signs a key manager's answer anew with `key`, as its own answer.
-fn signed_by(key: &SecretKey, answer: &[u8]) -> Vec<u8> {
-    const SIGNER_BYTES: usize = 20;
-    const SIGNATURE_FIELD_BYTES: usize = 1 + 9 + 2 + 65;
-    let mut unsigned = answer[..answer.len() - SIGNATURE_FIELD_BYTES].to_vec();
-    assert_eq!(unsigned[0], 0x86, "a map of six");
-    unsigned[0] = 0x85;
-    let place = unsigned.len() - SIGNER_BYTES;
-    unsigned[place..].copy_from_slice(&key.address().0);
-    let Signature(signature) = key.sign(SigningPurpose::PttResponse.digest(&DOMAIN, 1, &unsigned));
-    let mut signed = unsigned;
-    signed[0] = 0x86;
-    signed.push(0xa9);
-    signed.extend(b"signature");
-    signed.extend([0xc4, 65]);
-    signed.extend(signature);
-    signed
-}
-
-#[test]
-fn only_the_genuine_answer_installs_a_key_and_only_once() {
-    let (network, _, worker) = network();
-    let request = key_request(&worker, 1, &[SC]);
-    let answer = network.answer(request.clone()).unwrap().response.0;
-    for position in 0..answer.len() {
-        let mut changed = answer.clone();
-        changed[position] ^= 1;
-        assert_eq!(give(&worker, changed).unwrap_err().0, 15, "{position}");
-    }
-    assert_eq!(give(&worker, answer[..answer.len() - 1].to_vec()).unwrap_err().0, 15);
-    assert_eq!(give(&worker, [&answer[..], &[0]].concat()).unwrap_err().0, 15);
-    assert_eq!(give(&worker, Vec::new()).unwrap_err().0, 15);
-    assert_eq!(give(&worker, vec![0; 1 << 20]).unwrap_err().0, 15);
-    has_no_key(&worker);
-
-    let (code, text) = give(&worker, signed_by(&stranger(), &answer)).unwrap_err();
-    assert_eq!((code, text.contains("is not a key manager of this network")), (15, true), "{text}");
-    // Signed by somebody else in the key manager's name.
-    let mut in_its_name = signed_by(&stranger(), &answer);
-    let signer = answer.len() - 77 - 20;
-    in_its_name[signer..signer + 20].copy_from_slice(&network.km.signer().0);
-    let (code, text) = give(&worker, in_its_name).unwrap_err();
-    assert_eq!((code, text.contains("signature is invalid")), (15, true), "{text}");
-    has_no_key(&worker);
-
-    assert_eq!(give(&worker, answer.clone()).unwrap(), []);
-    input_key(&worker, SC, 1);
-    let (code, text) = give(&worker, answer).unwrap_err();
-    assert_eq!((code, text.contains("accepted once")), (15, true), "{text}");
-    // Asked again, the key manager makes another answer to the same request, which is not waited for any more.
-    assert_eq!(give(&worker, network.answer(request).unwrap().response.0).unwrap_err().0, 15);
 }
 
 #[test]

@@ -4,9 +4,11 @@
 mod bare;
 mod durability;
 mod effects;
+mod faults;
 mod frames;
 mod harness;
 mod key_exchange;
+mod lessons;
 mod path;
 mod query;
 mod refusals;

@@ -110,35 +110,6 @@ fn batches_are_of_executed_records_of_one_epoch() {
 }
 
 #[test]
-fn every_failure_is_a_signed_receipt_that_the_caller_reads() {
-    let (mut network, _, worker) = network();
-    let sc = network.deployed(&worker, &contract(), b"kept");
-    let tip = |done: &Done| (done.receipt.previous_tip, done.receipt.tip);
-    let before = network.call(&worker, sc, ALICE, "get()", b"").run(&worker);
-    for (function, args, expected) in [
-        ("panic()", &b""[..], "panicked"),
-        ("zero()", b"", "division by zero"),
-        ("loop()", b"", "out of gas"),
-        ("quit(string)", b"too poor", "too poor"),
-        ("set(bytes)", &[7; 270 << 10], "large"),
-    ] {
-        let task = network.call(&worker, sc, ALICE, function, args);
-        let done = task.run(&worker);
-        assert!(matches!(done.response, Response::FailedTask { .. }), "{function}");
-        assert_eq!(done.receipt.status, Status::Failure, "{function}");
-        assert!(task.text(&done).contains(expected), "{function}: {}", task.text(&done));
-        assert_eq!(tip(&done), tip(&before));
-        assert_eq!(done.receipt.delta_index, 1);
-        done.receipt.verify(&DOMAIN, &done.signature, worker.signer()).unwrap();
-        if function == "loop()" {
-            assert_eq!(done.receipt.gas_used, GAS);
-        }
-    }
-    let after = network.call(&worker, sc, ALICE, "get()", b"");
-    assert_eq!(after.output(&after.run(&worker)), b"kept");
-}
-
-#[test]
 fn a_failed_deployment_fails_and_its_queue_goes_on() {
     let broken = wat::parse_str("(module (memory (export \"memory\") 1))").unwrap();
     let panicking = wat::parse_str(

@@ -18,7 +18,7 @@ const BLOCK_NUMBER: u64 = 1_000;
 
 /// Keeps its constructor's arguments, and in a call its own. A query answers by the first letter of its function: `get` the
 /// state, `who` the caller, `block` the number of the block, `random`, `arguments`, `set` (which it cannot), `fail`, `loop`.
-fn contract() -> Vec<u8> {
+pub fn contract() -> Vec<u8> {
     let text = r#"(module
       (import "enigma" "fn_read" (func $fn_read (param i32)))
       (import "enigma" "args_len" (func $args_len (result i32)))
@@ -66,14 +66,14 @@ fn caller() -> SecretKey {
 }
 
 /// A sealed query with everything right, before something is changed.
-struct Asked {
+pub struct Asked {
     sc: ScAddress,
     query: SealedQuery,
     key: ResponseKey,
-    input: QueryInput,
+    pub input: QueryInput,
 }
 
-fn asked(worker: &dyn Machine, sc: ScAddress, function: &str, args: &[u8], last_valid_block: u64) -> Asked {
+pub fn asked(worker: &dyn Machine, sc: ScAddress, function: &str, args: &[u8], last_valid_block: u64) -> Asked {
     asked_with(worker, sc, function, args, |permit, key| {
         let permit = QueryPermit { last_valid_block, ..permit };
         permit.sign(&DOMAIN, key)

@@ -2,9 +2,9 @@
 
 use crate::{harness::*, path::network};
 use enigma_protocol::{
-    Address, Hash, ScAddress,
+    Address, ScAddress,
     ipc::{ComputeInput, Request, Response},
-    json::{ByteArray, Hex, U64},
+    json::{Hex, U64},
     receipt::{MINIMUM_GAS, Status},
 };
 
@@ -149,54 +149,6 @@ fn records_out_of_their_order() {
 }
 
 #[test]
-fn a_second_deployment_to_one_address() {
-    let (mut network, store, worker) = network();
-    let sc = network.future_contract(ALICE);
-    network.tell_km(&[sc]);
-    network.fetch_keys(&worker, &[sc]);
-    let deployment = network.deployment(&worker, ALICE, &contract(), b"first");
-    let done = deployment.run(&worker);
-    let before = store.snapshot();
-
-    // The same code and ciphertext in another block, other code, and a later place in the queue.
-    let Request::DeploySecretContract { input } = deployment.request() else { panic!() };
-    let mut again = input.clone();
-    again.task.record.as_mut().unwrap().block_number = U64(99);
-    assert_eq!(worker.refuses(Request::DeploySecretContract { input: again }).0, 11);
-    let mut other = input.clone();
-    other.pre_code = ByteArray(b"other".to_vec());
-    assert_eq!(worker.refuses(Request::DeploySecretContract { input: other }).0, 12);
-    let mut later = input.clone();
-    later.task.record.as_mut().unwrap().record_index = U64(1);
-    assert_eq!(worker.refuses(Request::DeploySecretContract { input: later }).0, 12);
-    // Somebody else's deployment, claimed to be of this address.
-    let mut stolen = network.deployment(&worker_with_key(&network, &worker, MALLORY), MALLORY, &contract(), b"evil");
-    stolen.record.sc = sc;
-    stolen.input.sc = sc;
-    stolen.record.inputs_hash = stolen.input.inputs_hash();
-    assert_eq!(worker.refuses(stolen.request()).0, 12);
-
-    assert_eq!(store.snapshot(), before);
-    assert_eq!(deployment.run(&worker), done);
-    let get = network.call(&worker, sc, ALICE, "get()", b"");
-    assert_eq!(get.output(&get.run(&worker)), b"first");
-}
-
-/// The worker, once it has the input key of the contract that `sender` would deploy next.
-fn worker_with_key<'a>(network: &Network, worker: &'a Enclave, sender: Address) -> Forward<'a> {
-    network.fetch_keys(worker, &[network.future_contract(sender)]);
-    Forward(worker)
-}
-
-type Enclave = enigma_enclave::Worker<TestTee, Memory>;
-struct Forward<'a>(&'a Enclave);
-impl Machine for Forward<'_> {
-    fn handle(&self, frame: &[u8]) -> Vec<u8> {
-        self.0.handle(frame)
-    }
-}
-
-#[test]
 fn requests_without_the_additions_are_for_development() {
     let (mut network, _, worker) = network();
     let sc = network.deployed(&worker, &contract(), b"kept");
@@ -250,19 +202,4 @@ fn tasks_without_keys_wait() {
     assert_eq!(deployment.run(&worker).receipt.status, Status::Success);
     network.next_epoch();
     assert_eq!(worker.refuses(encryption_key_request(sc, 2)).0, 10);
-}
-
-#[test]
-fn receipts_of_another_task_signer_or_network_do_not_verify() {
-    let (mut network, _, worker) = network();
-    let sc = network.deployed(&worker, &contract(), b"kept");
-    let one = network.call(&worker, sc, ALICE, "get()", b"").run(&worker);
-    let two = network.call(&worker, sc, ALICE, "get()", b"").run(&worker);
-    assert!(two.receipt.verify(&DOMAIN, &one.signature, worker.signer()).is_err());
-    assert!(one.receipt.verify(&DOMAIN, &one.signature, stranger().address()).is_err());
-    let other_chain = enigma_protocol::Domain { chain_id: 1, ..DOMAIN };
-    assert!(one.receipt.verify(&other_chain, &one.signature, worker.signer()).is_err());
-    let mut changed = one.receipt.clone();
-    changed.output_hash = Hash([1; 32]);
-    assert!(changed.verify(&DOMAIN, &one.signature, worker.signer()).is_err());
 }

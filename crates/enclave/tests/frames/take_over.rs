@@ -70,14 +70,14 @@ fn refused(done: &DoneDeltas) -> Vec<(u64, u16)> {
     done.errors.iter().map(|error| (error.key.0, error.status)).collect()
 }
 
-fn remove(worker: &dyn Machine, sc: ScAddress) -> u16 {
+pub fn remove(worker: &dyn Machine, sc: ScAddress) -> u16 {
     match worker.ask(Request::RemoveContract { address: Hex(sc) }) {
         Ok(Response::RemoveContract { address, result }) if address.0 == sc => result.status,
         other => panic!("{other:?}"),
     }
 }
 
-fn cut(worker: &dyn Machine, sc: ScAddress, from: u64, to: u64) -> u16 {
+pub fn cut(worker: &dyn Machine, sc: ScAddress, from: u64, to: u64) -> u16 {
     let input = OneOrMany::One(DeltaRange { address: Hex(sc), from: U64(from), to: U64(to) });
     match worker.ask(Request::RemoveDeltas { input }) {
         Ok(Response::RemoveDeltas { result }) => result.status,
@@ -107,7 +107,7 @@ pub fn advance(worker: &dyn Machine, input: AdvanceInput) -> Result<u64, u16> {
 }
 
 /// A contract with five records, each with a delta, that `worker` executed.
-fn five_records(network: &mut Network, worker: &dyn Machine) -> ScAddress {
+pub fn five_records(network: &mut Network, worker: &dyn Machine) -> ScAddress {
     let sc = network.deployed(worker, &contract(), b"0");
     for n in 1..5u8 {
         network.call(worker, sc, BOB, "set(bytes)", &[n]).run(worker);
