@@ -9,11 +9,11 @@ use enigma_protocol::{
     Address, Hash, ScAddress,
     ipc::{
         AddressedDelta, AdvanceInput, BatchInput, Delta, DeltaField, DeltaRange, Done as Status, DoneDeltas, OneOrMany,
-        Request, Response,
+        Request, Response, SnapshotKey,
     },
     json::{ByteArray, Hex, Hex0x, U64},
     record::queue_genesis,
-    state::{StateEntry, genesis_tip},
+    state::{EntryKind, SnapshotPart, StateEntry, genesis_tip},
 };
 use serde_json::{Value, json};
 
@@ -670,4 +670,196 @@ fn with(mut fields: Value, request_type: &str) -> Value {
     fields["id"] = "1".into();
     fields["type"] = request_type.into();
     fields
+}
+
+/// A contract whose calls write 200 KB under a key of one letter, the first of their arguments.
+fn large_contract() -> Vec<u8> {
+    let text = r#"(module
+      (import "enigma" "args_len" (func $args_len (result i32)))
+      (import "enigma" "args_read" (func $args_read (param i32)))
+      (import "enigma" "state_set" (func $state_set (param i32 i32 i32 i32)))
+      (memory (export "memory") 4)
+      (func (export "enigma_abi_1"))
+      (func (export "deploy"))
+      (func (export "call")
+        (call $args_read (i32.const 0))
+        (call $state_set (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 200000))))"#;
+    wat::parse_str(text).unwrap()
+}
+
+fn snapshot(worker: &dyn Machine, sc: ScAddress) -> Vec<AddressedDelta> {
+    let (mut parts, mut next) = (Vec::new(), Some(U64(0)));
+    while let Some(part) = next {
+        let input = SnapshotKey { address: Hex(sc), part: Some(part) };
+        let Ok(Response::GetSnapshot { result }) = worker.ask(Request::GetSnapshot { input }) else { panic!() };
+        assert_eq!((result.address.0, result.part), (sc, part));
+        parts.push(AddressedDelta { address: result.address, key: result.key, data: result.data });
+        assert_eq!(result.next.is_none(), parts.len() as u64 == result.parts.0);
+        next = result.next;
+    }
+    parts
+}
+
+/// Deploys the large contract and writes under these keys.
+fn large(network: &mut Network, worker: &dyn Machine, keys: &[u8]) -> ScAddress {
+    network.gas_limit = 10_000_000;
+    let sc = network.deployed(worker, &large_contract(), b"");
+    write_large(network, worker, sc, keys);
+    sc
+}
+
+/// A call that writes under a key; never the same twice, which would leave no delta.
+fn write(network: &mut Network, worker: &dyn Machine, sc: ScAddress, key: u8) -> Task {
+    let n = network.nonce(BOB).to_be_bytes();
+    network.call(worker, sc, BOB, "write(bytes)", &[&[key], &n[..]].concat())
+}
+
+fn write_large(network: &mut Network, worker: &dyn Machine, sc: ScAddress, keys: &[u8]) {
+    for key in keys {
+        let done = write(network, worker, sc, *key).run(worker);
+        assert_eq!(done.receipt.status as u8, 0);
+    }
+}
+
+#[test]
+fn a_successor_begins_with_a_snapshot_and_makes_the_next_one() {
+    let (mut network, _, first) = network();
+    // Two deltas of 200 KB weigh more than the state: a snapshot stands behind the second. One delta more.
+    let sc = large(&mut network, &first, b"aab");
+    let parts = snapshot(&first, sc);
+    assert_eq!((parts.len(), parts[0].key), (1, U64(1)));
+    let later = deltas(&first, sc, 2, 3);
+    let (mut other, store, second) = successor(&network, 3);
+    other.tell_km(&[sc]);
+    other.fetch_keys(&second, &[sc]);
+    take_code(&second, sc, code(&first, sc));
+    assert_eq!(take(&second, &parts), DoneDeltas::default());
+    let input = OneOrMany::One(Hex(sc));
+    let Ok(Response::GetTip { result }) = second.ask(Request::GetTip { input }) else { panic!() };
+    assert_eq!((result.key, &result.data), (U64(1), &parts[0].data), "nothing but the snapshot is here");
+    assert_eq!(take(&second, &later), DoneDeltas::default());
+    assert_eq!(take(&second, &[&parts[..], &later[..]].concat()), DoneDeltas::default(), "again, all of it");
+    assert_eq!(advance(&second, closed(&first, sc, 4)), Ok(4));
+    // What stands before the snapshot is not here, and is not needed.
+    let before = OneOrMany::One(DeltaRange { address: Hex(sc), from: U64(1), to: U64(1) });
+    assert_eq!(second.refuses(Request::GetDeltas { input: before }).0, 13);
+    assert_eq!(refused(&take(&second, &deltas(&first, sc, 1, 2))), [(1, 33)]);
+
+    // The same from here on, the next snapshot and a restart included.
+    let mut tasks = Vec::new();
+    for key in b"cabcb" {
+        tasks.push(write(&mut network, &first, sc, *key));
+    }
+    for (n, task) in tasks.iter().enumerate() {
+        let (one, two) = (task.run(&first), task.run(&second));
+        assert_eq!((&one.receipt, &one.encrypted_output), (&two.receipt, &two.encrypted_output));
+        assert_eq!(n < 2, snapshot(&first, sc) == parts);
+        assert_eq!(snapshot(&first, sc), snapshot(&second, sc));
+    }
+    drop(second);
+    let second = other.worker(3, &store);
+    other.fetch_keys(&second, &[sc]);
+    let task = write(&mut network, &first, sc, b'z');
+    assert_eq!(task.run(&first).receipt, task.run(&second).receipt);
+}
+
+#[test]
+fn parts_of_a_snapshot_come_complete_and_in_order() {
+    let (mut network, _, first) = network();
+    let sc = large(&mut network, &first, b"abcdef");
+    let mut records = 7;
+    // A state of more than 1 MiB has a snapshot of two parts some time.
+    loop {
+        records += 1;
+        let Response::ComputeTask { result } = write(&mut network, &first, sc, b'a').run(&first).response else {
+            panic!()
+        };
+        if result.snapshot.is_some_and(|made| made.parts == U64(2)) {
+            break;
+        }
+        assert!(records < 30);
+    }
+    let parts = snapshot(&first, sc);
+    let other_contract = large(&mut network, &first, b"aa");
+    let others = snapshot(&first, other_contract);
+    let index = parts[0].key.0;
+    let (mut other, store, second) = successor(&network, 3);
+    other.tell_km(&[sc]);
+    other.fetch_keys(&second, &[sc]);
+    take_code(&second, sc, code(&first, sc));
+    let refuses = |entries: &[AddressedDelta], expected: &[(u64, u16)]| {
+        let before = store.snapshot();
+        assert_eq!(refused(&take(&second, entries)), expected);
+        assert_eq!(store.snapshot(), before);
+    };
+    let forged = |part: usize, change: &dyn Fn(&mut StateEntry)| {
+        let mut entry = StateEntry::from_bytes(&parts[part].data.0).unwrap();
+        change(&mut entry);
+        AddressedDelta { data: ByteArray(entry.to_bytes()), ..parts[part].clone() }
+    };
+    // Not the second part first, not another contract's, nothing changed.
+    refuses(&parts[1..], &[(index, 33)]);
+    refuses(&[AddressedDelta { address: Hex(sc), ..others[0].clone() }], &[(others[0].key.0, 32)]);
+    refuses(&[forged(0, &|entry| entry.ciphertext[100] ^= 1)], &[(index, 35)]);
+    refuses(&[forged(0, &|entry| entry.header.previous_tip.0[0] ^= 1)], &[(index, 35)]);
+    let fewer = |entry: &mut StateEntry| entry.header.kind = EntryKind::Snapshot(SnapshotPart { part: 0, parts: 1 });
+    refuses(&[forged(0, &fewer)], &[(index, 35)]);
+
+    assert_eq!(take(&second, &parts[..1]), DoneDeltas::default());
+    assert_eq!(take(&second, &parts[..1]), DoneDeltas::default(), "again");
+    refuses(&[forged(0, &|entry| entry.ciphertext[100] ^= 1)], &[(index, 34)]);
+    refuses(&[forged(1, &|entry| entry.ciphertext[100] ^= 1)], &[(index, 35)]);
+    refuses(&[forged(1, &|entry| entry.header.previous_tip.0[0] ^= 1)], &[(index, 34)]);
+    refuses(&deltas(&first, sc, 0, 1), &[(0, 33)]);
+    // Half a snapshot is no state.
+    let at = closed(&first, sc, records);
+    assert_eq!(advance(&second, at.clone()), Err(37));
+    assert_eq!(second.refuses(Request::GetSnapshot { input: SnapshotKey { address: Hex(sc), part: None } }).0, 13);
+    // It can be given up for another beginning.
+    assert_eq!(cut(&second, sc, 0, u64::MAX), 0);
+    assert_eq!(cut(&second, sc, 0, u64::MAX), 13);
+    assert_eq!(take(&second, &deltas(&first, sc, 0, 2)), DoneDeltas::default());
+    assert_eq!(cut(&second, sc, 0, u64::MAX), 0);
+    assert_eq!(take(&second, &parts), DoneDeltas::default());
+    assert_eq!(cut(&second, sc, index + 1, u64::MAX), 13);
+    assert_eq!(advance(&second, at), Ok(records));
+    let task = write(&mut network, &first, sc, b'z');
+    assert_eq!(task.run(&first).receipt, task.run(&second).receipt);
+}
+
+#[test]
+fn a_chain_that_begins_behind_what_was_executed_is_refused() {
+    let (mut network, _, first) = network();
+    let sc = large(&mut network, &first, b"aab");
+    let (old, later) = (snapshot(&first, sc), deltas(&first, sc, 2, 3));
+    let (mut other, _, second) = successor(&network, 3);
+    other.tell_km(&[sc]);
+    other.fetch_keys(&second, &[sc]);
+    let code = code(&first, sc);
+    take_code(&second, sc, code.clone());
+    assert_eq!(take(&second, &[&old[..], &later[..]].concat()), DoneDeltas::default());
+    assert_eq!(advance(&second, closed(&first, sc, 4)), Ok(4));
+    let place = closed(&first, sc, 4);
+    write_large(&mut network, &first, sc, b"aaa");
+    let new = snapshot(&first, sc);
+    assert!(new[0].key.0 > 3);
+    // Nor may a snapshot stand behind a state from which was executed, when none does.
+    assert_eq!(refused(&take(&second, &new))[0].1, 33);
+    assert_eq!(remove(&second, sc), 0);
+    take_code(&second, sc, code);
+    assert_eq!(refused(&take(&second, &new))[0].1, 36, "that it leads through what was executed cannot be seen");
+    assert_eq!(take(&second, &old), DoneDeltas::default());
+    assert_eq!(
+        advance(
+            &second,
+            AdvanceInput {
+                tip: Hex0x(StateEntry::from_bytes(&later[0].data.0).unwrap().header.previous_tip),
+                ..place.clone()
+            }
+        ),
+        Err(36),
+        "behind the floor"
+    );
+    assert_eq!(take(&second, &later), DoneDeltas::default());
+    assert_eq!(advance(&second, place), Ok(4));
 }
