@@ -207,8 +207,7 @@ mod tests {
     fn the_sdk_sees_the_runtime_in_tests_only() {
         let check = |optional: bool, target: Value| {
             let mut problems = Vec::new();
-            let dependency =
-                json!({ "name": "enigma-runtime", "path": "somewhere", "kind": null, "optional": optional, "target": target });
+            let dependency = json!({ "name": "enigma-runtime", "path": "somewhere", "kind": null, "optional": optional, "target": target });
             let package = json!({ "name": "enigma-sdk", "manifest_path": "Cargo.toml", "dependencies": [dependency] });
             arrows(&json!({ "packages": [package] }), &mut problems);
             problems.len()
