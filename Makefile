@@ -34,6 +34,7 @@ bench: setup ## measure an optimised build: time to ready, latency of a task, ga
 fmt: ## format all Rust code
 	@cargo fmt --all
 	@cargo fmt --all --manifest-path secret-contracts/Cargo.toml
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## remove everything that was built, and the npm packages
 	cargo clean

@@ -5,6 +5,7 @@
 //! Deliberately absent: anything a user of Enigma needs at run time. That is the `enigma` program.
 
 mod bench;
+mod fuzz;
 mod setup;
 mod solidity;
 mod steps;
@@ -27,6 +28,8 @@ Usage: cargo xtask <COMMAND>
   solidity [--check]    compile the Ethereum contracts into solidity/artifacts, or check that those are current
   vectors [--check]     write the test vectors of spec/vectors, or check that those are current
   tidy [--bless]        check the rules of ARCHITECTURE.md; --bless accepts the dependencies of the trusted base
+  fuzz [TARGET]         look for inputs that break something, with coverage: all targets or one; --seconds N each (10),
+                        --replay FILE runs one input again
   bench                 build with optimisation, measure a devnet, write target/bench/results.json
   test [STEP]...        run every check from cheap to expensive, or only the named steps
   help                  show this text
@@ -34,8 +37,13 @@ Usage: cargo xtask <COMMAND>
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match dispatch(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let result = if fuzz::is_compiler() {
+        fuzz::compile(&arguments)
+    } else {
+        dispatch(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).map(|()| ExitCode::SUCCESS)
+    };
+    match result {
+        Ok(code) => code,
         Err(error) => {
             eprint!("{}", explain(&error));
             ExitCode::FAILURE
@@ -72,6 +80,7 @@ fn dispatch(arguments: &[&str]) -> Result<()> {
         ["vectors", "--check"] => vectors::check(&workspace),
         ["tidy"] => tidy::check(&workspace),
         ["tidy", "--bless"] => tidy::bless(&workspace),
+        ["fuzz", arguments @ ..] => fuzz::command(&workspace, arguments),
         ["bench"] => bench::run_all(&workspace),
         ["test", steps @ ..] => steps::test(&workspace, steps),
         unknown => {

@@ -1,6 +1,7 @@
 //! Every check in one go, what costs least first.
 
 use crate::{
+    fuzz,
     setup::{self, WASM_TARGET},
     solidity, tidy, vectors, wasm,
     workspace::{Workspace, run},
@@ -38,6 +39,7 @@ const STEPS: &[Step] = &[
         run: |workspace| cargo(workspace, &["test", "--workspace"]),
     },
     Step { name: "doc", about: "documentation", run: documentation },
+    Step { name: "fuzz", about: "the second engine agrees, hostile bytes break nothing", run: fuzz::step },
 ];
 
 const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
@@ -85,7 +87,8 @@ fn cargo(workspace: &Workspace, arguments: &[&str]) -> Result<()> {
 fn format(workspace: &Workspace) -> Result<()> {
     let next = "the code is not formatted\n  next: `make fmt`";
     run(workspace.cargo().args(["fmt", "--all", "--check"])).context(next)?;
-    run(workspace.contracts_cargo().args(["fmt", "--all", "--check"])).context(next)
+    run(workspace.contracts_cargo().args(["fmt", "--all", "--check"])).context(next)?;
+    run(workspace.fuzz_cargo().args(["fmt", "--check"])).context(next)
 }
 
 fn ethereum_contracts(workspace: &Workspace) -> Result<()> {

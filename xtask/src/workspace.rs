@@ -62,6 +62,23 @@ impl Workspace {
         cargo.env("CARGO_TARGET_DIR", self.target.join("benches-build"));
         cargo
     }
+
+    /// The workspace of fuzz targets.
+    pub fn fuzz(&self) -> PathBuf {
+        self.root.join("fuzz")
+    }
+
+    /// Where it is built.
+    pub fn fuzz_target(&self) -> PathBuf {
+        self.target.join("fuzz-build")
+    }
+
+    /// Cargo in the workspace of fuzz targets.
+    pub fn fuzz_cargo(&self) -> Command {
+        let mut cargo = self.cargo_in(&self.fuzz());
+        cargo.env("CARGO_TARGET_DIR", self.fuzz_target());
+        cargo
+    }
 }
 
 /// What `cargo metadata` answers; `arguments` narrow it.

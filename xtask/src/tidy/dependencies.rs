@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("enigma-sdk", &["enigma-sdk-macros"]),
     ("enigma-sdk-macros", &[]),
     ("xtask", &[]),
+    ("enigma-fuzz", &["enigma-enclave", "enigma-runtime", "enigma-attestation", "enigma-protocol", "enigma-sdk"]),
 ];
 
 /// Arrows that only a feature draws, and never for wasm32: tests of contracts in the real runtime.
@@ -48,6 +49,9 @@ pub fn check(workspace: &Workspace, files: &[File], problems: &mut Vec<String>) 
     arrows(&metadata(workspace.cargo(), &["--no-deps"])?, problems);
     if workspace.contracts().join("Cargo.toml").is_file() {
         arrows(&metadata(workspace.contracts_cargo(), &["--no-deps"])?, problems);
+    }
+    if workspace.fuzz().join("Cargo.toml").is_file() {
+        arrows(&metadata(workspace.fuzz_cargo(), &["--no-deps"])?, problems);
     }
 
     let resolved = TrustedBase::resolve(workspace)?;
