@@ -6,12 +6,14 @@
 //! returns what it changed. The interface that contracts see (imports, limits, gas schedule) is `spec/runtime.md`.
 //!
 //! Invariants:
-//! * The outcome, the gas and the changes of a call are functions of exeCode, entry, function, arguments, context and state.
+//! * The outcome, the gas and the effects of a call are functions of exeCode, entry, function, arguments, context and state.
 //! * No input ends the process: bad code is an [`InvalidCode`], whatever goes wrong in a call is a [`Failure`].
-//! * A call that fails changes nothing.
+//! * A call that fails has no effects, and a query never has any.
 //!
-//! Deliberately absent: any IO, clock or source of randomness; knowledge of state encryption, keys, Ethereum or the network; a
-//! choice of engine at run time ([`engine`] is for tests that compare another one); a check that exeCode really came from [`prepare`] (whoever keeps exeCode authenticates it).
+//! Deliberately absent: any IO, clock or source of randomness; knowledge of the encryption of state and messages, of Ethereum or
+//! the network; a choice of engine at run time ([`engine`] is for tests that compare another one); a check that exeCode really
+//! came from [`prepare`] (whoever keeps exeCode authenticates it); erasing what a call leaves in freed memory, which the engine
+//! copies when it grows.
 #![no_std]
 #![cfg_attr(
     not(test),

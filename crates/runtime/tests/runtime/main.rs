@@ -6,6 +6,7 @@ mod equivalence;
 mod failures;
 mod hostile;
 mod metering;
+mod properties;
 mod refusals;
 
 use enigma_runtime::{Changes, Context, Entry, Execution, Program, State, prepare};
