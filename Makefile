@@ -28,13 +28,14 @@ devnet: build ## start a development network and keep it running until Ctrl-C; P
 test: ## check everything: formatting, rules, lints, contracts, vectors, tests with real processes, documentation
 	@cargo xtask test
 
-bench: setup ## measure an optimised build: time to ready, latency of a task, gas; writes target/bench/results.json
+bench: setup ## measure an optimised build against its goals (docs/benchmarks.md); writes target/bench/results.json
 	@cargo xtask bench
 
 fmt: ## format all Rust code
 	@cargo fmt --all
 	@cargo fmt --all --manifest-path secret-contracts/Cargo.toml
 	@cargo fmt --manifest-path fuzz/Cargo.toml
+	@cargo fmt --manifest-path benches/Cargo.toml
 
 clean: ## remove everything that was built, and the npm packages
 	cargo clean

@@ -30,7 +30,7 @@ Usage: cargo xtask <COMMAND>
   tidy [--bless]        check the rules of ARCHITECTURE.md; --bless accepts the dependencies of the trusted base
   fuzz [TARGET]         look for inputs that break something, with coverage: all targets or one; --seconds N each (10),
                         --replay FILE runs one input again
-  bench                 build with optimisation, measure a devnet, write target/bench/results.json
+  bench                 build with optimisation, measure a devnet and the core, write target/bench/results.json
   test [STEP]...        run every check from cheap to expensive, or only the named steps
   help                  show this text
 ";

@@ -26,7 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "wasm", about: "secret contracts for WebAssembly", run: wasm::build },
     Step { name: "contracts", about: "secret contracts and SDK: lints, native tests", run: secret_contracts },
     Step { name: "portable", about: "crates without std, crates for the browser", run: portable_crates },
-    Step { name: "clippy", about: "lints", run: |workspace| run(workspace.cargo().args(CLIPPY)) },
+    Step { name: "clippy", about: "lints", run: lints },
     Step { name: "vectors", about: "test vectors are current", run: vectors::check },
     Step {
         name: "build",
@@ -36,7 +36,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests",
         about: "all tests, with real processes",
-        run: |workspace| cargo(workspace, &["test", "--workspace"]),
+        run: |workspace| {
+            cargo(workspace, &["test", "--workspace"])?;
+            run(workspace.benches_cargo().args(["test", "-p", "bench-core"]))
+        },
     },
     Step { name: "doc", about: "documentation", run: documentation },
     Step { name: "fuzz", about: "the second engine agrees, hostile bytes break nothing", run: fuzz::step },
@@ -88,7 +91,15 @@ fn format(workspace: &Workspace) -> Result<()> {
     let next = "the code is not formatted\n  next: `make fmt`";
     run(workspace.cargo().args(["fmt", "--all", "--check"])).context(next)?;
     run(workspace.contracts_cargo().args(["fmt", "--all", "--check"])).context(next)?;
-    run(workspace.fuzz_cargo().args(["fmt", "--check"])).context(next)
+    run(workspace.fuzz_cargo().args(["fmt", "--check"])).context(next)?;
+    run(workspace.benches_cargo().args(["fmt", "--check"])).context(next)
+}
+
+/// Of the benchmarks only what measures the core: the peer that it is compared with takes minutes to build.
+fn lints(workspace: &Workspace) -> Result<()> {
+    run(workspace.cargo().args(CLIPPY))?;
+    let packages = ["-p", "bench-core", "-p", "bench-many-holders"];
+    run(workspace.benches_cargo().arg("clippy").args(packages).args(["--all-targets", "--", "-D", "warnings"]))
 }
 
 fn ethereum_contracts(workspace: &Workspace) -> Result<()> {

@@ -1,10 +1,10 @@
 //! The program that is measured, as an operator runs it.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -58,15 +58,13 @@ impl Core {
     pub fn start(place: &Place, config: &Path) -> Result<Self> {
         let mut program = place.command("run");
         program.arg("--config").arg(config).args(["--endpoint", "tcp://127.0.0.1:0", "--exit-with-parent"]);
-        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        program.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = program.spawn().with_context(|| format!("cannot start {}", place.program.display()))?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("no stdout")?).read_line(&mut line)?;
         let Ok(ready) = serde_json::from_str::<Value>(&line) else {
             let _ = process.kill();
-            let mut log = String::new();
-            process.stderr.take().context("no stderr")?.read_to_string(&mut log)?;
-            anyhow::bail!("enigma-core did not start: {}", log.trim());
+            bail!("enigma-core did not start; above it says why");
         };
         let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
         let (endpoint, signer) = (text("endpoint"), text("signer"));

@@ -19,6 +19,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("enigma-sdk", &["enigma-sdk-macros"]),
     ("enigma-sdk-macros", &[]),
     ("xtask", &[]),
+    ("bench-core", &["enigma-protocol"]),
+    ("bench-many-holders", &["enigma-sdk"]),
+    ("bench-cosmwasm", &[]),
+    ("bench-cosmwasm-token", &[]),
     ("enigma-fuzz", &["enigma-enclave", "enigma-runtime", "enigma-attestation", "enigma-protocol", "enigma-sdk"]),
 ];
 
@@ -53,6 +57,7 @@ pub fn check(workspace: &Workspace, files: &[File], problems: &mut Vec<String>) 
     if workspace.fuzz().join("Cargo.toml").is_file() {
         arrows(&metadata(workspace.fuzz_cargo(), &["--no-deps"])?, problems);
     }
+    arrows(&metadata(workspace.benches_cargo(), &["--no-deps"])?, problems);
 
     let resolved = TrustedBase::resolve(workspace)?;
     resolved.compare(files, problems);
