@@ -2,6 +2,7 @@
 
 use crate::abi::ArgumentError;
 use crate::describe::{Function, Signature};
+use crate::failure::Text;
 use crate::host;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -60,26 +61,33 @@ pub trait Contract: Default {
 }
 
 impl Failure {
-    /// The text of a failure in pieces: formatting would be the largest part of a small contract.
+    /// Its text, put together without formatting, which would be the largest part of a small contract.
     #[cold]
-    pub(crate) fn pieces<'a>(&'a self, entry: Entry, signature: &'a [u8]) -> [&'a [u8]; 6] {
+    pub(crate) fn write(&self, entry: Entry, signature: &[u8], out: &mut Text) {
         match self {
             Failure::NoFunction => {
-                let text: &[u8] = match entry {
+                out.push(match entry {
                     Entry::Deploy => b"no constructor `",
                     Entry::Call => b"no function `",
                     Entry::Query => b"no query `",
-                };
-                [text, signature, b"`", b"", b"", b""]
+                });
+                out.push(signature);
+                out.push(b"`");
             }
             Failure::Arguments(error) => {
                 // Functions have at most 12 arguments.
-                const NUMBERS: &[u8; 24] = b" 1 2 3 4 5 6 7 8 9101112";
-                let number = NUMBERS.chunks(2).nth(error.index).unwrap_or_default().trim_ascii_start();
-                let ty = argument_type(signature, error.index);
-                [b"argument ", number, b" (", ty, b"): ", error.reason.text().as_bytes()]
+                let number = error.index as u8 + 1;
+                out.push(b"argument ");
+                if number >= 10 {
+                    out.push(b"1");
+                }
+                out.push(&[b'0' + number % 10]);
+                out.push(b" (");
+                out.push(argument_type(signature, error.index));
+                out.push(b"): ");
+                out.push(error.reason.text().as_bytes());
             }
-            Failure::Text(text) | Failure::Error { text, .. } => [text.as_bytes(), b"", b"", b"", b"", b""],
+            Failure::Text(text) | Failure::Error { text, .. } => out.push(text.as_bytes()),
         }
     }
 }
@@ -120,7 +128,11 @@ pub fn serve<C: Contract>(entry: Entry) {
         Err(Failure::Text(text)) => host::fail(text.as_bytes()),
         // A custom error ended the call where it was returned.
         Err(Failure::Error { .. }) => {}
-        Err(failure) => crate::failure::fail_in_pieces(&failure.pieces(entry, &signature)),
+        Err(failure) => {
+            let mut text = Text::new();
+            failure.write(entry, &signature, &mut text);
+            host::fail(text.written())
+        }
     }
 }
 

@@ -12,40 +12,48 @@ pub fn fail(text: fmt::Arguments<'_>) -> ! {
     if let Some(text) = text.as_str() {
         host::fail(text.as_bytes());
     }
-    let written = Text::of(text);
-    host::fail(written.bytes.get(..written.length).unwrap_or_default())
+    host::fail(Text::of(text).written())
 }
 
-/// Stops the call with a text in pieces, without the code for formatting. The runtime cuts it between characters.
+/// Stops the call with a text about a field of the state, without the code for formatting.
 #[cold]
-pub fn fail_in_pieces(pieces: &[&[u8]]) -> ! {
-    let mut written = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
-    for piece in pieces {
-        written.push(piece);
-    }
-    host::fail(written.bytes.get(..written.length).unwrap_or_default())
+pub fn fail_about(field: &[u8], text: &[u8]) -> ! {
+    let mut written = Text::new();
+    written.push(b"`");
+    written.push(field);
+    written.push(b"` ");
+    written.push(text);
+    host::fail(written.written())
 }
 
 /// Stops the call with an encoded custom error and its text.
 #[cold]
 pub fn fail_with(data: &[u8], text: fmt::Arguments<'_>) -> ! {
-    let written = Text::of(text);
-    host::fail_with(data, written.bytes.get(..written.length).unwrap_or_default())
+    host::fail_with(data, Text::of(text).written())
 }
 
 /// Shows a text to the author of the contract.
 pub fn debug(text: fmt::Arguments<'_>) {
-    let written = Text::of(text);
-    host::debug(written.bytes.get(..written.length).unwrap_or_default());
+    host::debug(Text::of(text).written());
 }
 
-struct Text {
+/// A text of limited length. What is not UTF-8 in it, the runtime replaces.
+pub struct Text {
     bytes: [u8; MAX_TEXT_BYTES],
     length: usize,
 }
 
 impl Text {
-    fn push(&mut self, bytes: &[u8]) {
+    pub fn new() -> Text {
+        Text { bytes: [0; MAX_TEXT_BYTES], length: 0 }
+    }
+
+    pub fn written(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    pub fn push(&mut self, bytes: &[u8]) {
         for (space, byte) in self.bytes.iter_mut().skip(self.length).zip(bytes) {
             *space = *byte;
             self.length += 1;
@@ -53,7 +61,7 @@ impl Text {
     }
 
     fn of(text: fmt::Arguments<'_>) -> Text {
-        let mut written = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
+        let mut written = Text::new();
         // An error only says that the text was cut.
         let _ = written.write_fmt(text);
         written
@@ -79,7 +87,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_between_characters() {
-        let mut text = Text { bytes: [0; MAX_TEXT_BYTES], length: 0 };
+        let mut text = Text::new();
         assert_eq!(write!(text, "{}", "x".repeat(MAX_TEXT_BYTES - 3)), Ok(()));
         assert_eq!(write!(text, "é"), Ok(()));
         assert_eq!(write!(text, "é"), Err(fmt::Error));

@@ -8,7 +8,7 @@
 //!
 //! The sequence is called `List` because `Vec` is what contracts take as arguments and keep in memory.
 
-use crate::failure::fail_in_pieces;
+use crate::failure::fail_about;
 use crate::host;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -74,7 +74,7 @@ impl Place {
     }
 
     fn no_element(&self) -> ! {
-        fail_in_pieces(&[b"`", self.name(), b"` has no such element"])
+        fail_about(self.name(), b"has no such element")
     }
 }
 
@@ -392,7 +392,7 @@ fn read<T: BorshDeserialize>(place: &Place, key: &[u8]) -> Option<T> {
     let bytes = host::state_get(key)?;
     match T::try_from_slice(&bytes) {
         Ok(value) => Some(value),
-        Err(_) => fail_in_pieces(&[b"`", place.name(), b"` holds a value of another type"]),
+        Err(_) => fail_about(place.name(), b"holds a value of another type"),
     }
 }
 

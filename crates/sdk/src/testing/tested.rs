@@ -453,7 +453,9 @@ fn dispatch<C: Contract>(entry: Entry, signature: &str, arguments: &[u8]) -> Res
     match catch_unwind(AssertUnwindSafe(|| C::dispatch(entry, signature.as_bytes(), arguments))) {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(failure)) => {
-            let text = text(&failure.pieces(entry, signature.as_bytes()).concat());
+            let mut written = crate::failure::Text::new();
+            failure.write(entry, signature.as_bytes(), &mut written);
+            let text = text(written.written());
             Err(match failure {
                 contract::Failure::Error { data, .. } => Failure { data, ..text },
                 contract::Failure::NoFunction | contract::Failure::Arguments(_) | contract::Failure::Text(_) => text,
