@@ -87,6 +87,10 @@ fn from_nothing_to_a_contract_that_the_network_takes() {
     assert_eq!(shown["gas"]["deployment"].as_u64().unwrap(), code.len() as u64);
     assert_eq!(shown["preCodeHash"].as_str().unwrap(), enigma_protocol::hash::keccak256(&code).to_string());
 
+    // The tests in the runtime ran this very code.
+    let add = shown["functions"].as_array().unwrap().iter().find(|function| function["signature"] == "add(uint64)");
+    assert!(add.unwrap()["gas"]["max"].as_u64().unwrap() > 1_000, "{shown}");
+
     // A broken test and a broken source are failures.
     let source = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
     fs::write(folder.join("src/lib.rs"), source.clone() + "#[test]\nfn fails() {\n    panic!(\"rain\")\n}\n").unwrap();
