@@ -468,7 +468,8 @@ impl rand_core::TryRng for Counter {
 
 impl rand_core::TryCryptoRng for Counter {}
 
-/// Keeps its constructor's arguments; a call keeps its own and answers the ones before, or fails without any.
+/// Keeps its constructor's arguments; a call keeps its own and answers the ones before, fails without any, and with a single byte
+/// never ends.
 const KEEPER: &str = r#"(module
   (import "enigma" "args_len" (func $args_len (result i32)))
   (import "enigma" "args_read" (func $args_read (param i32)))
@@ -486,6 +487,7 @@ const KEEPER: &str = r#"(module
   (func (export "deploy") (call $save))
   (func (export "call")
     (local $length i32)
+    (if (i32.eq (call $args_len) (i32.const 1)) (then (loop $again (br $again))))
     (if (i32.eqz (call $args_len)) (then (call $fail (i32.const 60001) (i32.const 2))))
     (local.set $length (call $state_get (i32.const 60000) (i32.const 1)))
     (call $register_read (i32.const 1000))
@@ -641,4 +643,38 @@ async fn a_session_in_the_published_form() {
 
     let ptt = node.ask(json!({"id": "14", "type": "GetPTTRequest"}), &["request", "workerSig"], &[]).await;
     assert!(!bytes(&ptt["request"]).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_are_answered_while_computations_take_all_they_can() {
+    let network = Network::new();
+    let core = network.start("worker", ANY_TCP);
+    let config: NetworkConfig = serde_json::from_slice(&fs::read(network.config()).unwrap()).unwrap();
+    let mut node = Published { socket: core.requester().await, domain: config.domain(), rng: Counter(0) };
+    let address = "5c".repeat(32);
+    let (mut input, _) = node.task(&address, "construct(bytes)", b"first").await;
+    input["preCode"] = hex::encode(wat::parse_str(KEEPER).unwrap()).into();
+    let deployed = node.reply(&json!({"id": "1", "type": "DeploySecretContract", "input": input})).await;
+    assert!(deployed["result"].is_object(), "{deployed}");
+
+    // More tasks than there is room for, each of seconds.
+    let mut running = Vec::new();
+    for _ in 0..80 {
+        let (mut input, _) = node.task(&address, "endless()", b"!").await;
+        input["gasLimit"] = 1_000_000_000_u64.into();
+        let mut requester = core.requester().await;
+        let frame = json!({"id": "2", "type": "ComputeTask", "input": input}).to_string();
+        running.push(tokio::spawn(async move { requester.ask(frame).await }));
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..50 {
+        let started = Instant::now();
+        let tip = node.reply(&json!({"id": "3", "type": "GetTip", "input": [address]})).await;
+        assert_eq!(tip["result"]["key"], 0);
+        slowest = slowest.max(started.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(2), "a read waited {slowest:?}");
+    assert!(running.iter().filter(|task| !task.is_finished()).count() > 40, "the computations were over too soon");
+    running.iter().for_each(tokio::task::JoinHandle::abort);
 }

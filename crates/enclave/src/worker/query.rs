@@ -111,7 +111,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let execution =
             live.program.execute(Entry::Query, &opened.function, &opened.args, &context, live.state.items());
         let submitted = slot.submitted();
-        drop(slot);
+        contract.advanced(slot);
         for text in &execution.debug {
             self.tee.contract_debug(sc, text);
         }
