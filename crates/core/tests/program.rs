@@ -678,3 +678,35 @@ async fn reads_are_answered_while_computations_take_all_they_can() {
     assert!(running.iter().filter(|task| !task.is_finished()).count() > 40, "the computations were over too soon");
     running.iter().for_each(tokio::task::JoinHandle::abort);
 }
+
+/// What contracts tell their authors is in the log of a simulation that is asked for it, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn contracts_speak_to_their_authors_where_it_is_asked_for() {
+    const TALKER: &str = r#"(module
+      (import "enigma" "debug" (func $debug (param i32 i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "the answer is 42\1b[2J")
+      (func (export "enigma_abi_1"))
+      (func (export "deploy") (call $debug (i32.const 0) (i32.const 20)))
+      (func (export "call")))"#;
+    for asked in [false, true] {
+        let network = Network::new();
+        let mut program = network.run_command("worker", ANY_TCP);
+        if asked {
+            program.arg("--contract-debug");
+        }
+        let mut core = Core::start(&mut program);
+        let config: NetworkConfig = serde_json::from_slice(&fs::read(network.config()).unwrap()).unwrap();
+        let mut node = Published { socket: core.requester().await, domain: config.domain(), rng: Counter(0) };
+        let (mut input, _) = node.task(&"5c".repeat(32), "construct()", b"").await;
+        input["preCode"] = hex::encode(wat::parse_str(TALKER).unwrap()).into();
+        let reply = node.reply(&json!({"id": "1", "type": "DeploySecretContract", "input": input})).await;
+        assert!(reply["result"]["signature"].is_string(), "{reply}");
+        core.terminate();
+        core.wait();
+        let mut log = String::new();
+        core.process.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        assert_eq!(log.contains("the answer is 42"), asked, "{log}");
+        assert!(!log.contains("\u{1b}[2J"), "{log}");
+    }
+}
