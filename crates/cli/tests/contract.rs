@@ -131,7 +131,9 @@ fn what_is_no_contract_is_refused_with_what_to_do() {
     fs::write(home.path().join("text.wasm"), "hello").unwrap();
     refused(home.path(), &["check", "text.wasm"], 1, &["this is not a WebAssembly module", "would refuse text"]);
     fs::write(home.path().join("empty.wasm"), b"\0asm\x01\0\0\0").unwrap();
-    refused(home.path(), &["check", "empty.wasm"], 1, &["the module has no memory", "#[enigma_sdk::contract]"]);
+    let all =
+        ["the module has no memory", "does not export `deploy`", "does not export `call`", "#[enigma_sdk::contract]"];
+    refused(home.path(), &["check", "empty.wasm"], 1, &all);
     let shown = &json(home.path(), &["inspect", "empty.wasm", "--json"])["contracts"][0];
     assert_eq!(shown["refused"], "the module has no memory");
 }

@@ -13,10 +13,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Compile secret contracts for the network, always optimised: NAME.wasm is what is deployed, NAME.abi.json its interface for
-/// Ethereum libraries.
+/// Compile secret contracts for the network.
 ///
-/// The same sources and compiler make the same bytes on every machine, and no path of the machine is in them.
+/// Always optimised. NAME.wasm is what is deployed, NAME.abi.json its interface for Ethereum libraries. The same sources and compiler
+/// make the same bytes on every machine, and no path of the machine is in them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLES

@@ -11,8 +11,10 @@ use std::env;
 /// Share of a limit from which an author should know, in per cent.
 const NEAR: u64 = 80;
 
-/// Say whether the network would take a contract: the checks that every enclave makes, what to change where they fail, and what
-/// is worth a look where they do not. Ends with status 1 if a contract would be refused.
+/// Say whether the network would take a contract, and what to change if not.
+///
+/// Makes the checks that every enclave makes, and tells what is worth a look where they pass. Ends with status 1 if a contract would
+/// be refused.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLES
@@ -63,10 +65,11 @@ impl Check {
 }
 
 fn checked(code: &Code) -> Checked {
-    let refusals: Vec<Refusal> = match &code.prepared {
-        Ok(_) => Vec::new(),
-        Err(error) => vec![Refusal { reason: error.to_string(), next: advice(error).to_owned() }],
-    };
+    let first = code.prepared.as_ref().err();
+    // Where one thing is refused, everything else that can be known is said, too.
+    let others = code.sections.refusals.iter().filter(|other| first.is_some_and(|first| first != *other));
+    let refusal = |error: &InvalidCode| Refusal { reason: error.to_string(), next: advice(error).to_owned() };
+    let refusals: Vec<Refusal> = first.into_iter().chain(others).map(refusal).collect();
     Checked {
         name: code.name.clone(),
         accepted: refusals.is_empty(),
@@ -165,8 +168,12 @@ impl Checked {
             true => format!("{}: the network takes it\n", self.name),
             false => format!("{}: the network would refuse it\n", self.name),
         };
-        for refusal in &self.refusals {
-            text += &format!("  refused  {}\n     next  {}\n", refusal.reason, refusal.next);
+        for (index, refusal) in self.refusals.iter().enumerate() {
+            text += &format!("  refused  {}\n", refusal.reason);
+            // Several with one remedy have it once.
+            if self.refusals.get(index + 1).is_none_or(|following| following.next != refusal.next) {
+                text += &format!("     next  {}\n", refusal.next);
+            }
         }
         for warning in &self.warnings {
             text += &format!("  warning  {warning}\n");

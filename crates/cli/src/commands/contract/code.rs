@@ -3,7 +3,11 @@
 use super::package::{PackageArgs, Packages};
 use anyhow::{Context, bail};
 use enigma_protocol::{Hash, hash::keccak256};
-use enigma_runtime::{InvalidCode, Program, limits, prepare};
+use enigma_runtime::{
+    InvalidCode, Program,
+    engine::{Import, MODULE},
+    limits, prepare,
+};
 use serde_json::Value;
 use std::{
     env, fs,
@@ -11,6 +15,8 @@ use std::{
 };
 use wasmparser::{KnownCustom, Parser, Payload};
 
+/// What every contract exports.
+const EXPORTS: [&str; 4] = ["memory", "deploy", "call", "enigma_abi_1"];
 /// Where the SDK's macros put a contract's interface, as UTF-8 JSON.
 const ABI_SECTION: &str = "enigma_abi";
 
@@ -53,6 +59,8 @@ pub struct Sections {
     pub has_query: bool,
     /// Bytes of names and debug information.
     pub debug_bytes: usize,
+    /// What is wrong with imports and exports, all of it: [`prepare`] stops at the first.
+    pub refusals: Vec<InvalidCode>,
 }
 
 /// Which compiled code is meant.
@@ -185,16 +193,28 @@ impl Prepared {
 /// Counts as far as the module can be read.
 fn sections(wasm: &[u8]) -> (Sections, Option<Value>) {
     let (mut sections, mut abi) = (Sections::default(), None);
+    let mut missing = EXPORTS.to_vec();
     for payload in Parser::new(0).parse_all(wasm) {
         let Ok(payload) = payload else { break };
         match payload {
-            Payload::ImportSection(imports) => sections.imports = imports.count(),
+            Payload::ImportSection(imports) => {
+                sections.imports = imports.count();
+                let unknown =
+                    |import: &wasmparser::Import<'_>| import.module != MODULE || Import::named(import.name).is_none();
+                for import in imports.into_imports().flatten().filter(unknown) {
+                    let (module, name) = (import.module.to_owned(), import.name.to_owned());
+                    sections.refusals.push(InvalidCode::UnknownImport { module, name });
+                }
+            }
             Payload::FunctionSection(functions) => sections.functions = functions.count(),
             Payload::MemorySection(memories) => {
                 sections.pages = memories.into_iter().flatten().map(|memory| memory.initial).sum();
             }
             Payload::ExportSection(exports) => {
-                sections.has_query = exports.into_iter().flatten().any(|export| export.name == "query");
+                for export in exports.into_iter().flatten() {
+                    sections.has_query |= export.name == "query";
+                    missing.retain(|name| *name != export.name);
+                }
             }
             Payload::CustomSection(section) if section.name() == ABI_SECTION => {
                 abi = serde_json::from_slice(section.data()).ok();
@@ -207,6 +227,7 @@ fn sections(wasm: &[u8]) -> (Sections, Option<Value>) {
             _ => {}
         }
     }
+    sections.refusals.extend(missing.into_iter().map(|name| InvalidCode::MissingExport(name.to_owned())));
     (sections, abi)
 }
 

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
 
-/// Show a contract: its functions and their gas, its sizes beside the limits, and the hashes by which Ethereum and receipts know it.
+/// Show functions, gas, sizes, hashes and limits of a contract.
 ///
-/// Gas is what the tests in the real runtime used, from `enigma contract test`.
+/// The hashes are those by which Ethereum and receipts know the code. Gas is what the tests in the real runtime used, from `enigma
+/// contract test`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLES

@@ -13,18 +13,13 @@ mod test;
 
 use clap::Subcommand;
 
-/// Commands on the source and the code of a secret contract.
+/// Commands on the source and the code of a secret contract. What each does is said where it is.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Begin a secret contract: a package that builds, with tests.
     New(new::New),
-    /// Compile secret contracts for the network.
     Build(build::Build),
-    /// Say whether the network would take a contract, and what to change if not.
     Check(check::Check),
-    /// Run the tests of a contract, natively and in the real runtime.
     Test(test::Test),
-    /// Show functions, gas, sizes, hashes and limits of a contract.
     Inspect(inspect::Inspect),
 }
 

@@ -85,7 +85,9 @@ const TAKEN: &[&str] = &[
     "yield",
 ];
 
-/// Begin a secret contract: a package with state, functions and tests that pass, to be changed into what you want.
+/// Begin a secret contract: a package that builds, with tests.
+///
+/// It has state, functions, a query, an event, a typed error and tests that pass, to be changed into what you want.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLE

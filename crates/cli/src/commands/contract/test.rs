@@ -7,8 +7,10 @@ use super::{
 use crate::output::progress;
 use clap::Args;
 
-/// Run the tests of a contract. It is compiled for the network first, so that tests in the real runtime run the code that will be
-/// deployed, and measure its gas for `enigma contract inspect`.
+/// Run the tests of a contract, natively and in the real runtime.
+///
+/// The contract is compiled for the network first, so that tests in the real runtime run the code that will be deployed, and measure
+/// its gas for `enigma contract inspect`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 EXAMPLES
