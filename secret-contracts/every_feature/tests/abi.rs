@@ -1,4 +1,5 @@
-//! The SDK's ABI against that of `alloy-dyn-abi`: every value has the same bytes, and bytes that both can read mean the same.
+//! The SDK's ABI against that of `alloy-dyn-abi`: every value has the same bytes, and bytes that both can read mean the same. The
+//! SDK's integers against those of Rust.
 
 use alloy_dyn_abi::DynSolType;
 use enigma_sdk::abi::{self, Abi, Arguments};
@@ -203,4 +204,33 @@ fn lengths_are_not_believed() {
 fn an_enum_has_its_numbers_only() {
     assert_eq!(abi::decode(&abi::encode(&(1u8,))), Ok((Side::Sell,)));
     assert!(abi::decode::<(Side,)>(&abi::encode(&(2u8,))).is_err());
+}
+
+proptest! {
+    /// Sums of small numbers are those of `i128`.
+    #[test]
+    fn signed_arithmetic_is_that_of_rust(a in any::<i64>(), b in any::<i64>()) {
+        let (wide_a, wide_b) = (I256::from(a), I256::from(b));
+        let (a, b) = (i128::from(a), i128::from(b));
+        prop_assert_eq!(wide_a + wide_b, I256::from(a + b));
+        prop_assert_eq!(wide_a - wide_b, I256::from(a - b));
+        prop_assert_eq!(wide_a * wide_b, I256::from(a * b));
+        prop_assert_eq!(wide_a.checked_div(wide_b), a.checked_div(b).map(I256::from));
+        prop_assert_eq!(wide_a.checked_rem(wide_b), a.checked_rem(b).map(I256::from));
+        prop_assert_eq!(wide_a.cmp(&wide_b), a.cmp(&b));
+        prop_assert_eq!(wide_a.to_string(), a.to_string());
+        prop_assert_eq!(a.to_string().parse::<I256>(), Ok(wide_a));
+        prop_assert_eq!(i128::try_from(wide_a), Ok(a));
+    }
+
+    /// A narrow number is refused exactly when Rust's of the same width is.
+    #[test]
+    fn narrow_numbers_are_those_of_rust(a in any::<i32>(), b in any::<i32>()) {
+        let narrow = |number: i64| Int::<32>::try_from(number).ok();
+        let (x, y) = (narrow(i64::from(a)).unwrap(), narrow(i64::from(b)).unwrap());
+        prop_assert_eq!(x.checked_add(y), a.checked_add(b).map(|n| narrow(i64::from(n)).unwrap()));
+        prop_assert_eq!(x.checked_mul(y), a.checked_mul(b).map(|n| narrow(i64::from(n)).unwrap()));
+        prop_assert_eq!(enigma_sdk::borsh::from_slice::<Int<32>>(&enigma_sdk::borsh::to_vec(&x).unwrap()).unwrap(), x);
+        prop_assert_eq!(narrow(i64::from(a) << 1).is_some(), i32::try_from(i64::from(a) << 1).is_ok());
+    }
 }
