@@ -1,10 +1,10 @@
 //! The cryptography that no task can do without, with the very crates that the core uses: opening the input, sealing the output,
-//! encrypting the change of the state, signing the receipt.
+//! encrypting the change of the state, signing the receipt. And the disk, which every reply waits for.
 
 use crate::{
     Setup,
     network::DOMAIN,
-    results::{Figure, lower},
+    results::{Figure, lower, percentile},
     tasks::{SystemRandom, account, words},
 };
 use aes_gcm_siv::{
@@ -19,14 +19,22 @@ use enigma_protocol::{
     sealing::{InputKey, TaskContext, seal_task},
     signature::SecretKey,
 };
-use std::{fs, hint::black_box};
+use std::{
+    fs,
+    hint::black_box,
+    io::{Seek, SeekFrom, Write},
+    time::Instant,
+};
 
 const ROUND_TASKS: u32 = 500;
 const ROUNDS: usize = 6;
 /// Keys and values of a transfer, before they are padded.
 const CHANGE_BYTES: usize = 200;
+const SYNCS: usize = 300;
+const SYNCED_BYTES: usize = 8 << 10;
+const SYNCED_FILE_BYTES: usize = 4 << 20;
 
-/// `crypto_floor_us`: processor time, as the core's is counted.
+/// `crypto_floor_us`, in processor time as the core's is counted, and `disk_sync_us`.
 pub fn measure(setup: &Setup) -> Result<Vec<Figure>> {
     setup.progress("Cryptography of a task");
     let input_key = InputKey::derive(&[7; 32]);
@@ -51,7 +59,28 @@ pub fn measure(setup: &Setup) -> Result<Vec<Figure>> {
         }
         best_us = best_us.min((processor_ns()? - began_ns) / 1e3 / f64::from(ROUND_TASKS));
     }
-    Ok(vec![lower("crypto_floor_us", best_us, "µs")])
+    setup.progress("Making a page durable");
+    let sync_us = disk_sync_us(setup)?;
+    Ok(vec![lower("crypto_floor_us", best_us, "µs"), lower("disk_sync_us", sync_us, "µs")])
+}
+
+/// What it takes to make a few changed pages of a file durable, without any database; median.
+fn disk_sync_us(setup: &Setup) -> Result<f64> {
+    fs::create_dir_all(setup.data())?;
+    let mut file = tempfile::tempfile_in(setup.data())?;
+    file.write_all(&vec![1; SYNCED_FILE_BYTES])?;
+    file.sync_all()?;
+    let mut times_us = Vec::with_capacity(SYNCS);
+    for number in 0..SYNCS {
+        // Anywhere, but not in order.
+        let position = number * 37 * SYNCED_BYTES % SYNCED_FILE_BYTES;
+        file.seek(SeekFrom::Start(position as u64))?;
+        file.write_all(&[2; SYNCED_BYTES])?;
+        let began = Instant::now();
+        file.sync_data()?;
+        times_us.push(began.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(percentile(&mut times_us, 50))
 }
 
 fn receipt() -> Receipt {

@@ -25,7 +25,12 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use network::Network;
 use results::Figure;
-use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 /// One benchmark: its name, and what it measures.
 type Bench = (&'static str, fn(&Setup) -> Result<Vec<Figure>>);
@@ -83,6 +88,11 @@ impl Setup {
         let network = Network::start(&self.core, &self.data)?;
         self.progress(&format!("enigma-core runs as process {}", network.worker.id()));
         Ok(network)
+    }
+
+    /// Where data directories are made.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// The code of an example contract.
