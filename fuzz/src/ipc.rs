@@ -1,9 +1,12 @@
 //! Frames into a worker and a key manager, and the JSON types that those frames are made of.
 
 use enigma_protocol::{
+    hash::keccak256,
     ipc::{ReplyFrame, RequestFrame},
     json::{ReceiptJson, RecordJson},
+    query::QueryPermit,
     rpc,
+    sealing::{QueryContext, QuerySealer, seal_bare_task},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -128,6 +131,25 @@ fn templates(
     let range = json!([{ "address": other, "from": 0, "to": 1 }]);
     let deltas = &ask(json!({ "type": "GetDeltas", "input": range }))["result"]["deltas"];
     ask(json!({ "type": "RemoveContract", "address": other }));
+    let queried = network.deployed(worker, &contract_with_query(), b"fifth");
+    // A contract without records, as the published message set has them.
+    let without_records = enigma_protocol::ScAddress([0x5c; 32]);
+    let bare = |request: &str, mut input: serde_json::Value, function: &str| {
+        let public =
+            ask(json!({ "type": "NewTaskEncryptionKey", "userPubKey": "aa" }))["result"]["workerEncryptionKey"]
+                .as_str()
+                .and_then(|key| from_hex(key)?.try_into().ok())
+                .expect("a worker has a key");
+        let mut rng = harness::UserRng(9 << 40);
+        let (task, _) = seal_bare_task(&mut rng, harness::DOMAIN, without_records, &public, function, b"sixth")
+            .expect("the key is one");
+        input["encryptedFn"] = hex(&task.encrypted_fn).into();
+        input["encryptedArgs"] = hex(&task.encrypted_args).into();
+        input["userDHKey"] = hex(&task.user_dh_key).into();
+        input["gasLimit"] = harness::GAS.into();
+        input["contractAddress"] = hex(&without_records.0).into();
+        json!({ "type": request, "input": input })
+    };
     // Requests whose answers this worker waits for.
     let request = harness::key_request(worker, epoch, &[sc, future]);
     let answer = network.answer(request.clone()).expect("the key manager answers");
@@ -139,11 +161,11 @@ fn templates(
         json!({ "type": "GetRegistrationParams",
                 "input": { "operator": hex(&alice.0), "blockHash": block } }),
         json!({ "type": "GetTip", "input": [contract] }),
-        json!({ "type": "GetTips", "input": [contract, hex(&future.0)] }),
+        json!({ "type": "GetTips", "input": [contract, hex(&queried.0)] }),
         json!({ "type": "GetAllTips" }),
         json!({ "type": "GetAllAddrs" }),
         json!({ "type": "GetDelta", "input": [{ "address": contract, "key": 0 }] }),
-        json!({ "type": "GetDeltas", "input": [{ "address": contract, "from": 0, "to": 1 }] }),
+        json!({ "type": "GetDeltas", "input": [{ "address": contract, "from": 0, "to": 0 }] }),
         json!({ "type": "GetContract", "input": contract }),
         json!({ "type": "GetPTTRequest",
                 "input": { "addresses": [contract], "epoch": epoch, "blockHash": block } }),
@@ -158,24 +180,67 @@ fn templates(
         json!({ "type": "UpdateNewContractOnDeployment", "address": other, "bytecode": code,
                 "delta": { "key": 0, "data": deltas[0]["data"] } }),
         json!({ "type": "UpdateDeltas", "deltas": deltas }),
-        json!({ "type": "RemoveDeltas", "input": [{ "address": contract, "from": 0, "to": 0 }] }),
-        json!({ "type": "RemoveContract", "address": contract }),
         json!({ "type": "AdvanceQueue", "input": { "contractAddress": contract, "records": 1,
                 "queueHead": hex(&[0; 32]), "tip": hex(&[0; 32]) } }),
         json!({ "type": "GetSnapshot", "input": { "address": contract, "part": 0 } }),
         json!({ "type": "GetContract", "encoding": "hex", "offset": 10, "limit": 100, "input": contract }),
         json!({ "type": "GetAllTips", "encoding": "hex", "after": hex(&[0; 32]), "limit": 1 }),
-        json!({ "type": "Query", "input": { "contractAddress": contract, "epoch": epoch, "suite": 1,
-                "encryptedFn": hex(&[1; 40]), "encryptedArgs": hex(&[2; 40]), "encryptedPermit": hex(&[3; 120]),
-                "userDHKey": hex(&[4; 32]), "block": { "number": 1, "hash": block, "timestamp": 1_800_000_000 } } }),
+        query(worker, queried, epoch),
+        bare("DeploySecretContract", json!({ "preCode": hex(&harness::contract()) }), "construct(bytes)"),
+        bare("ComputeTask", json!({}), "set(bytes)"),
     ];
-    let typed = typed.into_iter().map(|mut request| {
-        request["id"] = "7".into();
-        request
-    });
+    let last = [
+        json!({ "type": "RemoveDeltas", "input": [{ "address": contract, "from": 0, "to": 0 }] }),
+        json!({ "type": "RemoveContract", "address": contract }),
+    ];
     let tasks = [deployment.request(), call.request()]
         .map(|request| serde_json::to_value(RequestFrame::new("7", request)).expect("a request is JSON"));
-    typed.chain(tasks).map(|request| request.to_string().into_bytes()).collect()
+    let frames = typed.into_iter().chain(tasks).chain(last).map(|mut request| {
+        request["id"] = "7".into();
+        request.to_string().into_bytes()
+    });
+    frames.collect()
+}
+
+/// A query of a caller with a permit.
+fn query(
+    worker: &enigma_enclave::Worker<TestTee, Memory>,
+    sc: enigma_protocol::ScAddress,
+    epoch: u64,
+) -> serde_json::Value {
+    let public = harness::input_key(worker, sc, epoch).worker_encryption_key.0.0;
+    let context = QueryContext { domain: harness::DOMAIN, sc, epoch };
+    let sealer = QuerySealer::new(&mut harness::UserRng(8 << 40), &context, &public).expect("the key is one");
+    let permit = QueryPermit {
+        sc,
+        function_hash: keccak256("get()"),
+        caller: harness::stranger().address(),
+        query_key: sealer.query_key(),
+        nonce: 1,
+        last_valid_block: u64::MAX,
+    };
+    let permit = permit.sign(&harness::DOMAIN, &harness::stranger());
+    let (query, _) = sealer.seal("get()", b"arguments", &permit).expect("a query can be sealed");
+    json!({ "type": "Query", "input": { "contractAddress": hex(&sc.0), "epoch": epoch,
+        "encryptedFn": hex(&query.encrypted_fn), "encryptedArgs": hex(&query.encrypted_args),
+        "encryptedPermit": hex(&query.encrypted_permit), "userDHKey": hex(&query.user_dh_key),
+        "block": { "number": 1_000, "hash": hex(&harness::BLOCK.0), "timestamp": 1_800_000_000 } } })
+}
+
+/// A contract that answers every query with its arguments.
+fn contract_with_query() -> Vec<u8> {
+    let text = format!(
+        "(module {} (memory (export \"memory\") 1) (func (export \"deploy\")) (func (export \"call\"))
+         (func (export \"enigma_abi_1\")) (func (export \"query\")
+           (call $args_read (i32.const 0)) (call $output (i32.const 0) (call $args_len))))",
+        crate::modules::import_text()
+    );
+    wat::parse_str(text).expect("the text is WebAssembly")
+}
+
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let pair = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    (0..digits.len()).step_by(2).map(pair).collect()
 }
 
 /// Valid frames with what the worker and the key manager reply.
