@@ -710,3 +710,98 @@ async fn contracts_speak_to_their_authors_where_it_is_asked_for() {
         assert!(!log.contains("\u{1b}[2J"), "{log}");
     }
 }
+
+/// What no author and no user writes by accident is an answer to whoever sent it, and nothing to anybody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_modules_keys_and_lengths_leave_the_core_answering() {
+    let network = Network::new();
+    let mut core = network.start("worker", ANY_TCP);
+    let config: NetworkConfig = serde_json::from_slice(&fs::read(network.config()).unwrap()).unwrap();
+    let mut node = Published { socket: core.requester().await, domain: config.domain(), rng: Counter(0) };
+
+    let exports = "(func (export \"enigma_abi_1\")) (func (export \"deploy\")) (func (export \"call\"))";
+    let module = |fields: &str| wat::parse_str(format!("(module {fields} {exports})")).unwrap();
+    let memory = "(memory (export \"memory\") 1)";
+    let mut truncated = wat::parse_str(KEEPER).unwrap();
+    truncated.truncate(100);
+    let modules = [
+        ("nothing", Vec::new()),
+        ("text", b"hello, this is not WebAssembly".to_vec()),
+        ("a section without end", b"\0asm\x01\0\0\0\x01\xff\xff\xff\xff\x0f".to_vec()),
+        ("truncated", truncated),
+        ("zeros", vec![0; 1 << 20]),
+        ("too large", vec![0; (1 << 20) + 1]),
+        ("without memory", module("")),
+        ("a start function", module(&format!("{memory} (func $s (loop $l (br $l))) (start $s)"))),
+        ("4 GiB of memory", module("(memory (export \"memory\") 65536)")),
+        ("an import of the system", module(&format!("(import \"env\" \"system\" (func)) {memory}"))),
+    ];
+    for (number, (name, code)) in modules.into_iter().enumerate() {
+        let (mut input, key) = node.task(&format!("{number:064x}"), "construct(bytes)", b"x").await;
+        input["preCode"] = hex::encode(code).into();
+        input["gasLimit"] = 10_000_000.into();
+        let reply = node.reply(&json!({"id": "1", "type": "DeploySecretContract", "input": input})).await;
+        assert_eq!(reply["type"], "FailedTask", "{name}: {reply}");
+        let plaintext = key.open(&bytes(&reply["result"]["output"])).unwrap();
+        let failure = output::Failure::from_bytes(&plaintext).unwrap();
+        assert!(failure.text.starts_with("the code is refused"), "{name}: {}", failure.text);
+    }
+
+    // Host functions that are given almost 4 GiB, by the number in the arguments.
+    let calls = [
+        "(call $output (i32.const 0) (i32.const -1))",
+        "(call $output (i32.const -1) (i32.const -1))",
+        "(call $fail (i32.const 0) (i32.const -1))",
+        "(drop (call $state_get (i32.const 0) (i32.const -1)))",
+        "(call $state_set (i32.const 0) (i32.const -1) (i32.const 0) (i32.const -1))",
+        "(call $state_set (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 0x80000000))",
+    ];
+    let branch = |(number, call): (usize, &&str)| {
+        format!("(if (i32.eq (i32.load8_u (i32.const 9)) (i32.const {})) (then {call}))", number + 1)
+    };
+    let branches: String = calls.iter().enumerate().map(branch).collect();
+    let opening = KEEPER.find("(local $length i32)").unwrap();
+    let (head, tail) = KEEPER.split_at(opening);
+    let hostile = format!(
+        "{head}{} (call $args_read (i32.const 9)) {branches} {}",
+        "(local $length i32)",
+        &tail["(local $length i32)".len()..]
+    );
+    let address = "5c".repeat(32);
+    let (mut input, _) = node.task(&address, "construct(bytes)", b"first").await;
+    input["preCode"] = hex::encode(wat::parse_str(hostile).unwrap()).into();
+    let reply = node.reply(&json!({"id": "1", "type": "DeploySecretContract", "input": input})).await;
+    assert_eq!(reply["type"], "DeploySecretContract", "{reply}");
+    for number in 1..=calls.len() {
+        let (input, key) = node.task(&address, "swap(bytes)", &[number as u8, 0]).await;
+        let reply = node.reply(&json!({"id": "1", "type": "ComputeTask", "input": input})).await;
+        assert_eq!(reply["type"], "FailedTask", "{}: {reply}", calls[number - 1]);
+        assert!(!key.open(&bytes(&reply["result"]["output"])).unwrap().is_empty());
+    }
+
+    // Keys of any length: of the user, and where the message names one.
+    for length in [0, 1, 31, 33, 1 << 16] {
+        let (mut input, _) = node.task(&address, "swap(bytes)", b"x").await;
+        input["userDHKey"] = "09".repeat(length).into();
+        let reply = node.reply(&json!({"id": "1", "type": "ComputeTask", "input": input})).await;
+        assert_eq!((&reply["type"], &reply["result"]["output"]), (&"FailedTask".into(), &"".into()), "{length}");
+    }
+    let (input, key) = node.task(&address, "swap(bytes)", b"second").await;
+    for (message, code) in [
+        (json!({"id": "1", "type": "GetTip", "input": ["5c"]}), 3),
+        (json!({"id": "1", "type": "GetTip", "input": ["5c".repeat(33)]}), 3),
+        (json!({"id": "1", "type": "NewTaskEncryptionKey", "userPubKey": "5c".repeat(257)}), 4),
+        (json!({"id": "1", "type": "PTTResponse", "input": {"response": "00".repeat(1 << 20)}}), 15),
+        (json!({"id": "1", "type": "ComputeTaskk", "input": input}), 2),
+        (json!({"id": "1", "type": "SignEpoch", "input": {}}), 17),
+    ] {
+        let reply = node.reply(&message).await;
+        assert_eq!((&reply["type"], &reply["code"]), (&message["type"], &code.into()), "{reply}");
+    }
+
+    // The core is the same, and so is the state.
+    let reply = node.reply(&json!({"id": "1", "type": "ComputeTask", "input": input})).await;
+    let plaintext = key.open(&bytes(&reply["result"]["output"])).unwrap();
+    assert_eq!(output::Output::from_bytes(&plaintext).unwrap().data, b"first");
+    assert_eq!(core.process.try_wait().unwrap(), None);
+}
