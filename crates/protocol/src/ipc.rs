@@ -973,3 +973,49 @@ impl Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::MAX_ITEMS;
+    use std::format;
+
+    #[test]
+    fn one_or_many_items_are_read_and_no_more_than_the_bound_are_kept() {
+        let read = |text: &str| serde_json::from_str::<OneOrMany<DeltaKey>>(text);
+        let item = format!(r#"{{"address":"{}","key":7}}"#, "5a".repeat(32));
+        let key = DeltaKey { address: Hex(ScAddress([0x5a; 32])), key: U64(7) };
+        assert_eq!(read(&item).unwrap(), OneOrMany::One(key.clone()));
+        assert_eq!(read(&format!("[{item},{item}]")).unwrap(), OneOrMany::Many([key.clone(), key].into()));
+        assert_eq!(read("[]").unwrap(), OneOrMany::Many(Vec::new()));
+        for wrong in
+            ["5", "null", "true", r#""text""#, "{}", "[[]]", "[5]", &format!("[{item}"), &format!("[{item},5]")]
+        {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        // What is beyond the bound is passed over, whatever it is, as long as it is JSON.
+        let many = format!("[{}5]", format!("{item},").repeat(3 * MAX_ITEMS));
+        assert_eq!(read(&many).unwrap().into_vec().len(), MAX_ITEMS + 1);
+        let address = format!("\"{}\"", "5a".repeat(32));
+        let addresses = serde_json::from_str::<OneOrMany<Hex<ScAddress>>>(&address).unwrap();
+        assert_eq!(addresses, OneOrMany::One(Hex(ScAddress([0x5a; 32]))));
+    }
+
+    #[test]
+    fn a_delta_is_read_in_every_form_and_written_in_one() {
+        let delta = DeltaField(Delta { key: U64(3), data: ByteArray([1, 255].into()) });
+        for form in [
+            r#"{"key":3,"data":[1,255]}"#,
+            r#"{"data":"01ff","key":"3"}"#,
+            r#"[3,[1,255]]"#,
+            r#"["3","0x01FF"]"#,
+            r#"[{"key":3,"data":"01ff"}]"#,
+        ] {
+            assert_eq!(serde_json::from_str::<DeltaField>(form).unwrap(), delta, "{form}");
+        }
+        assert_eq!(serde_json::to_string(&delta).unwrap(), r#"{"key":3,"data":[1,255]}"#);
+        for wrong in ["[]", "[3]", "[3,[1],4]", "[3,[256]]", "{}", "3", r#"[{"key":3,"data":[]},5]"#, r#"["x",[]]"#] {
+            assert!(serde_json::from_str::<DeltaField>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

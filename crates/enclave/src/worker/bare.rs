@@ -93,13 +93,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         task_input.task_id = TaskId(content.0);
 
         let contract = self.contracts.contract(sc);
-        let mut slot = contract.lock(&self.store)?;
-        if let Some(submitted) = slot.submitted() {
-            // What failed is not there any more, and the lock below reads again what is.
-            let _ = submitted.wait();
-            drop(slot);
-            slot = contract.lock(&self.store)?;
-        }
+        let mut slot = contract.lock_settled(&self.store)?;
         if slot.head.as_ref().is_some_and(|head| !head.bare) {
             return Err(Refusal::Bare(sc));
         }

@@ -214,6 +214,17 @@ impl Contract {
         Ok(slot)
     }
 
+    /// The same when nothing of the contract is on its way to the disk: what the slot holds can be read from the store.
+    pub(super) fn lock_settled<S: Store>(&self, store: &Authentic<S>) -> Result<MutexGuard<'_, Slot>, Refusal> {
+        loop {
+            let slot = self.lock(store)?;
+            // What failed is not there any more: the slot is read again.
+            if slot.submitted().is_none_or(|submitted| submitted.wait().is_ok()) {
+                return Ok(slot);
+            }
+        }
+    }
+
     fn refresh<S: Store>(&self, slot: &mut Slot, store: &Authentic<S>) -> Result<(), Refusal> {
         let generation = store.generation();
         if slot.generation == Some(generation) {

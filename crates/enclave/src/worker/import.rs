@@ -364,7 +364,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         Program::load(code).map_err(|error| Refusal::InvalidCode(error.to_string()))?;
         let exe_code_hash = keccak256(code);
         let contract = self.contracts.contract(sc);
-        let mut slot = contract.lock(&self.store)?;
+        let mut slot = contract.lock_settled(&self.store)?;
         let mut head = match slot.head.clone() {
             Some(head) if head.exe_code_hash != exe_code_hash || head.bare => return Err(Refusal::OtherCode(sc)),
             Some(head) => head,
@@ -393,10 +393,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
     fn conclude_import(&self, chain: Chain<'_, S>, mut writes: Vec<Write>, slot: &mut Slot) -> Result<(), Refusal> {
         let Chain { sc, head, fresh, .. } = chain;
         if slot.head.as_ref() == Some(&head) {
-            return match slot.submitted() {
-                Some(submitted) => Ok(submitted.wait()?),
-                None => Ok(()),
-            };
+            return Ok(());
         }
         writes.push(self.store.save(head_key(sc), &head)?);
         for (key, data) in fresh {
@@ -442,7 +439,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     /// Locks a contract whose chain can be changed from outside.
     fn imports<'a>(&self, contract: &'a Contract) -> Result<std::sync::MutexGuard<'a, Slot>, Refusal> {
-        let slot = contract.lock(&self.store)?;
+        let slot = contract.lock_settled(&self.store)?;
         match &slot.head {
             Some(head) if head.bare => Err(Refusal::Bare(contract.sc())),
             Some(head) if head.is_deployed() && !head.import.removed => Ok(slot),
@@ -459,7 +456,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     fn remove(&self, sc: ScAddress) -> Result<(), Refusal> {
         let contract = self.contracts.contract(sc);
-        let mut slot = contract.lock(&self.store)?;
+        let mut slot = contract.lock_settled(&self.store)?;
         let head = slot.head.clone().filter(|head| head.is_deployed() && !head.import.removed);
         let head = head.ok_or(Refusal::UnknownContract(sc))?;
         let mut kept = head.clone();
@@ -568,7 +565,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
         }
         let (sc, records) = (input.contract_address.0, input.records.0);
         let contract = self.contracts.contract(sc);
-        let mut slot = contract.lock(&self.store)?;
+        let mut slot = contract.lock_settled(&self.store)?;
         let head = slot.head.clone().filter(|head| !head.import.removed).ok_or(Refusal::UnknownContract(sc))?;
         if head.bare {
             return Err(Refusal::Bare(sc));
@@ -591,9 +588,6 @@ impl<T: Tee, S: Store> Worker<T, S> {
         let response = Response::AdvanceQueue { result: Advanced { records: U64(records) } };
         let advanced = Head { records, queue_head: input.queue_head.0, floor: None, ..head.clone() };
         if advanced == head {
-            if let Some(submitted) = slot.submitted() {
-                submitted.wait()?;
-            }
             return Ok(response);
         }
         let writes = vec![self.store.save(head_key(sc), &advanced)?];
