@@ -14,6 +14,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use enigma_runtime::{Context, Program};
+use serde_json::Value;
 use sha3::{Digest, Keccak256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -140,24 +141,64 @@ fn pre_code(package: Package) -> Result<Vec<u8>, String> {
     })
 }
 
-/// A module that was compiled before and is newer than its sources and the SDK's.
+/// A module that was compiled before and is newer than everything that it is made of.
 fn prepared(package: Package, file: &str) -> Option<PathBuf> {
     let test = env::current_exe().ok()?;
-    let sdk = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let sources = [Path::new(package.directory), sdk, &sdk.with_file_name("sdk-macros")];
-    let sources = sources.into_iter().map(newest).max()?;
     let mut places =
         test.ancestors().flat_map(|folder| ["enigma", "secret-contracts"].map(|place| folder.join(place).join(file)));
-    let is_newer = |path: &PathBuf| {
+    if !places.clone().any(|path| path.is_file()) {
+        return None;
+    }
+    let sources = sources(package)?.iter().map(|folder| newest(folder)).max()?;
+    places.find(|path| {
         let made = fs::metadata(path).and_then(|metadata| metadata.modified());
         made.is_ok_and(|made| sources < made)
-    };
-    places.find(is_newer)
+    })
 }
 
-/// When the newest source in a folder was written.
+/// The folders of the package, of what it is compiled with out of other folders (the SDK, libraries of its author), and the file
+/// with its workspace's profiles. `None` if cargo cannot tell.
+fn sources(package: Package) -> Option<Vec<PathBuf>> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", TARGET])
+        .current_dir(package.directory)
+        .stdin(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).ok()?;
+    let packages = metadata["packages"].as_array()?;
+    let nodes = metadata["resolve"]["nodes"].as_array()?;
+    let own = packages.iter().find(|entry| entry["name"] == package.name && entry["source"].is_null())?;
+    let mut waiting = alloc::vec![&own["id"]];
+    let mut seen = Vec::new();
+    let mut sources = alloc::vec![Path::new(metadata["workspace_root"].as_str()?).join("Cargo.toml")];
+    while let Some(id) = waiting.pop() {
+        let entry = with_id(packages, id)?;
+        if seen.contains(&id) || !entry["source"].is_null() {
+            continue;
+        }
+        seen.push(id);
+        sources.push(Path::new(entry["manifest_path"].as_str()?).parent()?.to_path_buf());
+        let dependencies = with_id(nodes, id)?["deps"].as_array()?;
+        let is_compiled = |dependency: &&Value| {
+            dependency["dep_kinds"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] != "dev"))
+        };
+        waiting.extend(dependencies.iter().filter(is_compiled).map(|dependency| &dependency["pkg"]));
+    }
+    Some(sources)
+}
+
+fn with_id<'a>(entries: &'a [Value], id: &Value) -> Option<&'a Value> {
+    entries.iter().find(|entry| entry["id"] == *id)
+}
+
+/// When the newest source in a folder, or the file, was written.
 fn newest(folder: &Path) -> SystemTime {
     let mut newest = SystemTime::UNIX_EPOCH;
+    if folder.is_file() {
+        return fs::metadata(folder).and_then(|metadata| metadata.modified()).unwrap_or(newest);
+    }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let Ok(kind) = entry.file_type() else { continue };
