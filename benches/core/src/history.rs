@@ -24,6 +24,7 @@ use std::time::Instant;
 const DELTAS: u64 = 100_000;
 const HOLDERS: u64 = 100;
 const ROUND_TASKS: u64 = 5_000;
+const PROGRESS_DELTAS: u64 = 20_000;
 const REQUESTERS: usize = 4;
 const TAKE_OVERS: usize = 3;
 /// Entries that one message may hold.
@@ -35,7 +36,9 @@ pub fn measure(setup: &Setup) -> Result<Vec<Figure>> {
     let code = setup.bench_contract("bench_many_holders")?;
     let mut contract = token(&mut network, &code, HOLDERS)?;
     while contract.deltas < DELTAS {
-        setup.progress(&format!("Making a history: {} of {DELTAS} deltas", contract.deltas));
+        if contract.deltas % PROGRESS_DELTAS <= 1 {
+            setup.progress(&format!("Making a history: {} of {DELTAS} deltas", contract.deltas));
+        }
         grow(&mut network, &mut contract)?;
     }
     let history = History::export(&mut network.requester, &contract)?;

@@ -179,7 +179,7 @@ fn seal(
     } else {
         "ComputeTask"
     };
-    let body = json!({"id": index.to_string(), "type": kind, "input": fields}).to_string();
+    let body = json!({"id": index.to_string(), "type": kind, "input": fields, "encoding": "hex"}).to_string();
     let record_hash = record.record_hash(&DOMAIN);
     Ok(Sealed { message: wire::message(body.as_bytes()), index, task_id, inputs_hash, record_hash, response_key })
 }
