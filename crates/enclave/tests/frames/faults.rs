@@ -10,6 +10,7 @@ use crate::{
     key_exchange::give,
     path::{network, signer},
     query,
+    snapshots::{parts, steps},
     take_over::{Enclave, closed, code, deltas, five_records, successor},
 };
 use enigma_attestation::Role;
@@ -207,6 +208,49 @@ fn running() {
         assert!(calls > 2, "{name}: {calls}");
         let calls = each_call_fails("running", &format!("{name}, warm"), warm, request, same(name));
         assert!(calls >= 1, "{name}: {calls}");
+    }
+}
+
+/// A record that causes a snapshot, one that is executed on it, and a core that takes over from it.
+#[test]
+fn snapshots_of_the_state() {
+    let (mut network, store, worker) = network();
+    let sc = network.deployed(&worker, &contract(), b"0");
+    let tasks = steps(&mut network, &worker, sc, 5);
+    let get = network.call(&worker, sc, ALICE, "get()", b"");
+    tasks[..4].iter().for_each(|task| drop(task.run(&worker)));
+    let check = |name: &str, task: &Task| {
+        let snapshot = store.snapshot();
+        let make = || {
+            let made = worker_on(&network, 2, &snapshot);
+            network.fetch_keys(&made.1, &[sc]);
+            made
+        };
+        let calls = each_call_fails("running", name, make, |_| frame(task.request()), same(name));
+        assert!(calls > 3, "{name}: {calls}");
+        task.run(&worker);
+    };
+    check("the record that causes it", &tasks[4]);
+    check("the record behind it", &get);
+
+    let (mut other, store, second) = successor(&network, 3);
+    other.tell_km(&[sc]);
+    let take_code = Request::UpdateNewContract { address: Hex(sc), bytecode: ByteArray(code(&worker, sc)) };
+    let take_parts = Request::UpdateDeltas { deltas: OneOrMany::Many(parts(&worker, sc)) };
+    for (name, request) in [
+        ("code", take_code),
+        ("snapshot", take_parts.clone()),
+        ("snapshot again", take_parts),
+        ("place", Request::AdvanceQueue { input: closed(&worker, sc, 7) }),
+    ] {
+        let snapshot = store.snapshot();
+        let make = || {
+            let made = worker_on(&other, 3, &snapshot);
+            other.fetch_keys(&made.1, &[sc]);
+            made
+        };
+        assert!(each_call_fails("writing", name, make, |_| frame(request.clone()), same(name)) > 1);
+        assert_eq!(error_of(&second.handle(&frame(request))), 0, "{name}");
     }
 }
 

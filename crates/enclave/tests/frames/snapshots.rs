@@ -16,7 +16,7 @@ use enigma_protocol::{
 const ALICE: Address = Address([0xa1; 20]);
 
 /// Calls that replace the whole state: the deltas of five of them weigh enough for a snapshot.
-fn steps(network: &mut Network, worker: &dyn Machine, sc: ScAddress, count: u8) -> Vec<Task> {
+pub fn steps(network: &mut Network, worker: &dyn Machine, sc: ScAddress, count: u8) -> Vec<Task> {
     (0..count).map(|n| network.call(worker, sc, ALICE, "set(bytes)", &[n + 1; 59_000])).collect()
 }
 
@@ -30,7 +30,7 @@ fn made(done: &Done) -> Option<(u64, u64)> {
 }
 
 /// The parts of a contract's newest snapshot as a core gives them.
-fn parts(worker: &dyn Machine, sc: ScAddress) -> Vec<AddressedDelta> {
+pub fn parts(worker: &dyn Machine, sc: ScAddress) -> Vec<AddressedDelta> {
     let mut parts = Vec::new();
     loop {
         let input = SnapshotKey { address: Hex(sc), part: Some(U64(parts.len() as u64)) };
