@@ -184,6 +184,13 @@ impl TryFrom<I256> for U256 {
 /// assert_eq!((day + day).to_string(), "172800");
 /// assert_eq!(Uint::<24>::MAX.checked_add(day), None);
 /// ```
+///
+/// Other widths do not compile:
+///
+/// ```compile_fail
+/// const LARGEST: enigma_sdk::Uint<23> = enigma_sdk::Uint::MAX;
+/// # let _ = LARGEST;
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uint<const BITS: usize>(U256);
 
