@@ -263,3 +263,21 @@ impl TryRng for SystemRandom {
 }
 
 impl TryCryptoRng for SystemRandom {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_filled_from_the_end() {
+        let encoded = words(&[&[1, 2], &[3]]);
+        assert_eq!((encoded.len(), &encoded[29..33], encoded[63]), (64, &[0, 1, 2, 0][..], 3));
+    }
+
+    #[test]
+    fn parts_keep_their_order() {
+        let numbers: Vec<u32> = (0..101).collect();
+        assert_eq!(on_all_processors(&numbers, |number| Ok(*number)).unwrap(), numbers);
+        assert!(on_all_processors(&numbers, |number| if *number < 100 { Ok(()) } else { bail!("no") }).is_err());
+    }
+}

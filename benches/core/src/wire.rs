@@ -108,3 +108,15 @@ pub fn connect(endpoint: &str, kind: Kind) -> Result<(Sender, Receiver)> {
     ensure!(flags & COMMAND != 0, "the core did not answer the handshake");
     Ok((Sender(stream), receiver))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_laid_out_as_zmtp_says() {
+        assert_eq!(message(b"ab"), b"\x01\x00\x00\x02ab");
+        let long = message(&[7; 256]);
+        assert_eq!((&long[..11], long.len()), (&b"\x01\x00\x02\0\0\0\0\0\0\x01\0"[..], 11 + 256));
+    }
+}
