@@ -2,7 +2,7 @@
 //!
 //! A durable commit waits for the disk, which takes as long for one record as for many. So there is one thread that commits,
 //! and everything that was submitted while it waited becomes one transaction: it costs the fewest commits under load, and no
-//! delay without.
+//! delay without. After a failure of the disk the database is opened anew, as after a crash, before anything else is written.
 //!
 //! | file | content |
 //! |---|---|
@@ -18,7 +18,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock},
     thread::{self, JoinHandle},
 };
 
@@ -29,6 +29,9 @@ const CACHE_BYTES: usize = 64 << 20;
 /// Writes that wait for the commit before theirs; whoever submits more waits. Less than one snapshot of the largest state,
 /// which is let through alone.
 const MAX_WAITING_BYTES: usize = 16 << 20;
+
+/// What is answered while the database does not open again.
+const CLOSED: &str = "the database is closed since the disk failed";
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +56,13 @@ pub struct DiskStore {
     committer: Option<JoinHandle<()>>,
 }
 
+/// Opens the database, as often as it has to be.
+type Opener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
+
 struct Shared {
-    database: Database,
+    open: Opener,
+    /// Missing only after a failure, until it could be opened again.
+    database: RwLock<Option<Database>>,
     queue: Mutex<Queue>,
     /// There is something to commit, or the end has come.
     filled: Condvar,
@@ -87,26 +95,28 @@ impl DiskStore {
             .create(folder)
             .map_err(|source| OpenStoreError::Folder { path: folder.into(), source })?;
         let path = folder.join(DATABASE_FILE);
-        // The database checks what it reads with assertions too; a broken file is an answer here, not a crash.
-        let opened = panic::catch_unwind(|| Database::builder().set_cache_size(CACHE_BYTES).create(&path));
-        let database = match opened {
-            Ok(Ok(database)) => database,
-            Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => return Err(OpenStoreError::InUse(folder.into())),
-            Ok(Err(error)) => return Err(OpenStoreError::Broken { path, reason: error.to_string() }),
-            Err(_) => return Err(OpenStoreError::Broken { path, reason: "its content is damaged".into() }),
-        };
-        Self::on(database).map_err(|reason| OpenStoreError::Broken { path, reason })
+        let file = path.clone();
+        let open: Opener = Box::new(move || Database::builder().set_cache_size(CACHE_BYTES).create(&file));
+        Self::on(open).map_err(|error| match error {
+            NotOpen::InUse => OpenStoreError::InUse(folder.into()),
+            NotOpen::Broken(reason) => OpenStoreError::Broken { path, reason },
+        })
     }
 
-    fn on(database: Database) -> Result<Self, String> {
-        let (queue, filled, emptied) = Default::default();
-        let shared = Arc::new(Shared { database, queue, filled, emptied });
-        // Readers need the table to exist.
-        shared.write(&[]).map_err(|error| error.to_string())?;
+    fn on(open: Opener) -> Result<Self, NotOpen> {
+        let (database, queue, filled, emptied) = Default::default();
+        let shared = Arc::new(Shared { open, database, queue, filled, emptied });
+        shared.reopen()?;
         let committing = shared.clone();
         let committer = thread::Builder::new().name("commit".into()).spawn(move || committing.commit_all());
-        Ok(Self { shared, committer: Some(committer.map_err(|error| error.to_string())?) })
+        Ok(Self { shared, committer: Some(committer.map_err(|error| NotOpen::Broken(error.to_string()))?) })
     }
+}
+
+/// Why the database does not open.
+enum NotOpen {
+    InUse,
+    Broken(String),
 }
 
 impl Drop for DiskStore {
@@ -123,6 +133,54 @@ impl Drop for DiskStore {
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the database, or closes it and opens it again.
+    fn reopen(&self) -> Result<(), NotOpen> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // The database checks what it reads with assertions too; a broken file is an answer here, not a crash.
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| {
+            drop(database.take());
+            let opened = (self.open)()?;
+            // Readers need the table to exist.
+            write(&opened, &[])?;
+            Ok(opened)
+        }));
+        *database = match opened {
+            Ok(Ok(opened)) => Some(opened),
+            Ok(Err(redb::Error::DatabaseAlreadyOpen)) => return Err(NotOpen::InUse),
+            Ok(Err(error)) => return Err(NotOpen::Broken(error.to_string())),
+            Err(_) => return Err(NotOpen::Broken("its content is damaged".into())),
+        };
+        Ok(())
+    }
+
+    /// Does something with the open database.
+    fn with<R>(&self, act: impl FnOnce(&Database) -> Result<R, redb::Error>) -> Result<R, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or(StoreError(CLOSED.into()))?;
+        // A panic of the database concerns one request, not the thread that commits.
+        let done = panic::catch_unwind(AssertUnwindSafe(|| act(database)));
+        done.unwrap_or(Err(redb::Error::Corrupted("an assertion failed".into())))
+            .map_err(|error| StoreError(error.to_string()))
+    }
+
+    fn commit(&self, sets: &[&[Write]]) -> Result<(), StoreError> {
+        // Whoever reads again after a failure submits nothing first, and so brings the database back.
+        if self.database.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+            self.reopen().map_err(|_| StoreError(CLOSED.into()))?;
+        }
+        if sets.iter().all(|writes| writes.is_empty()) {
+            return Ok(());
+        }
+        let committed = self.with(|database| write(database, sets));
+        if let Err(failure) = &committed {
+            tracing::error!(%failure, "writes were lost; the requests they belong to are refused");
+            if let Err(NotOpen::Broken(reason)) = self.reopen() {
+                tracing::error!(reason, "the database does not open again");
+            }
+        }
+        committed
     }
 
     fn submit(&self, generation: Generation, writes: Vec<Write>) -> Result<Ticket, StoreError> {
@@ -156,12 +214,7 @@ impl Shared {
                 return;
             }
             let sets: Vec<_> = taken.iter().map(|submitted| submitted.writes.as_slice()).collect();
-            let committed = if sets.iter().all(|writes| writes.is_empty()) {
-                Ok(())
-            } else {
-                panic::catch_unwind(AssertUnwindSafe(|| self.write(&sets).map_err(failed)))
-                    .unwrap_or_else(|_| Err(StoreError("the database is damaged".into())))
-            };
+            let committed = self.commit(&sets);
             if committed.is_err() {
                 let mut queue = self.queue();
                 queue.generation.0 = queue.generation.0.saturating_add(1);
@@ -175,44 +228,40 @@ impl Shared {
             }
         }
     }
-
-    fn write(&self, sets: &[&[Write]]) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        {
-            let mut entries = transaction.open_table(ENTRIES)?;
-            for (key, value) in sets.iter().copied().flatten() {
-                match value {
-                    Some(value) => entries.insert(key.as_slice(), value.as_slice())?,
-                    None => entries.remove(key.as_slice())?,
-                };
-            }
-        }
-        transaction.commit()?;
-        Ok(())
-    }
-
-    fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
-        let entries = self.database.begin_read()?.open_table(ENTRIES)?;
-        Ok(entries.get(key)?.map(|value| value.value().to_vec()))
-    }
-
-    fn read_range(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<KeyValue>, redb::Error> {
-        let entries = self.database.begin_read()?.open_table(ENTRIES)?;
-        let mut found = Vec::new();
-        for entry in entries.range(from.max(prefix)..)?.take(limit) {
-            let (key, value) = entry?;
-            if !key.value().starts_with(prefix) {
-                break;
-            }
-            found.push((key.value().to_vec(), value.value().to_vec()));
-        }
-        Ok(found)
-    }
 }
 
-fn failed(error: redb::Error) -> StoreError {
-    StoreError(error.to_string())
+fn write(database: &Database, sets: &[&[Write]]) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    {
+        let mut entries = transaction.open_table(ENTRIES)?;
+        for (key, value) in sets.iter().copied().flatten() {
+            match value {
+                Some(value) => entries.insert(key.as_slice(), value.as_slice())?,
+                None => entries.remove(key.as_slice())?,
+            };
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn read(database: &Database, key: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
+    let entries = database.begin_read()?.open_table(ENTRIES)?;
+    Ok(entries.get(key)?.map(|value| value.value().to_vec()))
+}
+
+fn read_range(database: &Database, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<KeyValue>, redb::Error> {
+    let entries = database.begin_read()?.open_table(ENTRIES)?;
+    let mut found = Vec::new();
+    for entry in entries.range(from.max(prefix)..)?.take(limit) {
+        let (key, value) = entry?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        found.push((key.value().to_vec(), value.value().to_vec()));
+    }
+    Ok(found)
 }
 
 fn bytes(writes: &[Write]) -> usize {
@@ -222,11 +271,11 @@ fn bytes(writes: &[Write]) -> usize {
 
 impl Store for DiskStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.shared.read(key).map_err(failed)
+        self.shared.with(|database| read(database, key))
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], limit: usize) -> Result<Vec<KeyValue>, StoreError> {
-        self.shared.read_range(prefix, from, limit).map_err(failed)
+        self.shared.with(|database| read_range(database, prefix, from, limit))
     }
 
     fn generation(&self) -> Generation {
@@ -301,8 +350,8 @@ mod tests {
     }
 
     /// A disk that can refuse to make anything durable.
-    #[derive(Debug)]
-    struct Faulty(redb::backends::InMemoryBackend, Arc<AtomicBool>);
+    #[derive(Clone, Debug, Default)]
+    struct Faulty(Arc<redb::backends::InMemoryBackend>, Arc<AtomicBool>);
 
     impl redb::StorageBackend for Faulty {
         fn len(&self) -> io::Result<u64> {
@@ -324,18 +373,25 @@ mod tests {
 
     #[test]
     fn a_failed_commit_fails_what_was_made_before_it_was_known() {
-        let failing = Arc::new(AtomicBool::new(false));
-        let backend = Faulty(redb::backends::InMemoryBackend::new(), failing.clone());
-        let store = DiskStore::on(Database::builder().create_with_backend(backend).unwrap()).unwrap();
+        let disk = Faulty::default();
+        let opened = disk.clone();
+        let open: Opener = Box::new(move || Database::builder().create_with_backend(opened.clone()));
+        let store = DiskStore::on(open).unwrap_or_else(|_| panic!());
         store.commit(vec![put("a", "1")]).unwrap();
         let before = store.generation();
-        failing.store(true, Ordering::SeqCst);
-        let tickets: Vec<_> = (0..3).filter_map(|_| store.submit(before, vec![put("a", "2")]).ok()).collect();
+        disk.1.store(true, Ordering::SeqCst);
+        let tickets: Vec<_> = (0..3).filter_map(|_| store.submit(before, vec![put("b", "2")]).ok()).collect();
         assert!(tickets.iter().all(|ticket| ticket.wait().is_err()));
         assert!(store.generation() > before);
         assert_eq!(store.submit(before, vec![put("a", "3")]).unwrap_err(), StoreError::stale());
-        assert_ne!(store.get(b"a"), Ok(Some(b"2".to_vec())));
         assert!(store.commit(vec![put("a", "4")]).is_err(), "an answer, and no waiting for ever");
+        assert!(store.get(b"a").is_err());
+        // The disk works again: so does the store, with what was durable.
+        disk.1.store(false, Ordering::SeqCst);
+        store.commit(Vec::new()).unwrap();
+        assert_eq!(store.get(b"a").unwrap(), Some(b"1".to_vec()));
+        store.commit(vec![put("a", "6")]).unwrap();
+        assert_eq!(store.get(b"a").unwrap(), Some(b"6".to_vec()));
     }
 
     #[test]
