@@ -16,6 +16,7 @@ pub mod server;
 mod tests;
 mod zmtp;
 
+use enigma_enclave::Reply;
 use enigma_protocol::ipc::Failure;
 
 /// Numbers of the errors that are answered before the trusted code sees a message; see `spec/ipc.md`.
@@ -43,8 +44,8 @@ pub trait Service: Send + Sync + 'static {
     /// Where a request belongs; quick.
     fn pool(&self, frame: &[u8]) -> Pool;
 
-    /// The reply to a request.
-    fn answer(&self, frame: &[u8]) -> Vec<u8>;
+    /// The reply to a request; it leaves when the enclave says that it may.
+    fn answer(&self, frame: &[u8]) -> Reply;
 
     /// The reply to a request that did not get its turn.
     fn busy(&self, frame: &[u8]) -> Vec<u8>;

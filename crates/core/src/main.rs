@@ -16,7 +16,7 @@ mod tee;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use enigma_attestation::Role;
-use enigma_enclave::{KeyManager, Worker};
+use enigma_enclave::{KeyManager, Reply, Worker};
 use enigma_protocol::{Address, config::NetworkConfig, json::Hex0x};
 use ipc::{Pool, Service, endpoint::Endpoint};
 use serde_json::json;
@@ -129,7 +129,7 @@ enum Mode {
 }
 
 /// A machine of either role.
-type Machine = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
+type Machine = dyn Fn(&[u8]) -> Reply + Send + Sync;
 
 /// What serves requests.
 struct Handler(Box<Machine>);
@@ -139,7 +139,7 @@ impl Service for Handler {
         if enigma_enclave::is_computation(frame) { Pool::Computations } else { Pool::Reads }
     }
 
-    fn answer(&self, frame: &[u8]) -> Vec<u8> {
+    fn answer(&self, frame: &[u8]) -> Reply {
         (self.0)(frame)
     }
 
@@ -277,11 +277,11 @@ impl RoleName {
         Ok(match self {
             Self::Worker => {
                 let worker = Worker::open(tee, store, config)?;
-                (worker.signer(), Handler(Box::new(move |frame: &[u8]| worker.handle(frame))))
+                (worker.signer(), Handler(Box::new(move |frame: &[u8]| worker.begin(frame))))
             }
             Self::Km => {
                 let manager = KeyManager::open(tee, store, config)?;
-                (manager.signer(), Handler(Box::new(move |frame: &[u8]| manager.handle(frame))))
+                (manager.signer(), Handler(Box::new(move |frame: &[u8]| manager.handle(frame).into())))
             }
         })
     }

@@ -14,6 +14,7 @@
 use enigma_enclave::{Generation, KeyValue, Store, StoreError, Ticket, Write};
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, TableDefinition};
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::DirBuilderExt,
     panic::{self, AssertUnwindSafe},
@@ -75,6 +76,8 @@ struct Queue {
     waiting: Vec<Submitted>,
     bytes: usize,
     generation: Generation,
+    /// The committing thread waits for something to do.
+    idle: bool,
     closed: bool,
 }
 
@@ -194,8 +197,11 @@ impl Shared {
         let ticket = Ticket::default();
         queue.bytes = queue.bytes.saturating_add(bytes(&writes));
         queue.waiting.push(Submitted { writes, ticket: ticket.clone() });
+        let idle = queue.idle;
         drop(queue);
-        self.filled.notify_one();
+        if idle {
+            self.filled.notify_one();
+        }
         Ok(ticket)
     }
 
@@ -204,8 +210,10 @@ impl Shared {
         loop {
             let mut queue = self.queue();
             while queue.waiting.is_empty() && !queue.closed {
+                queue.idle = true;
                 queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
+            queue.idle = false;
             let mut taken = std::mem::take(&mut queue.waiting);
             queue.bytes = 0;
             drop(queue);
@@ -233,9 +241,11 @@ impl Shared {
 fn write(database: &Database, sets: &[&[Write]]) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
+    // Of several writes of one key the last counts.
+    let writes: BTreeMap<_, _> = sets.iter().copied().flatten().map(|(key, value)| (key, value)).collect();
     {
         let mut entries = transaction.open_table(ENTRIES)?;
-        for (key, value) in sets.iter().copied().flatten() {
+        for (key, value) in writes {
             match value {
                 Some(value) => entries.insert(key.as_slice(), value.as_slice())?,
                 None => entries.remove(key.as_slice())?,

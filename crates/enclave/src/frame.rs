@@ -6,6 +6,7 @@
 use crate::{
     error::Refusal,
     reply::{Bytes, Writer},
+    store::{StoreError, Ticket},
 };
 use enigma_protocol::{
     ipc::{Encoding, Failure, Response, ResponseFrame},
@@ -43,6 +44,54 @@ pub(crate) enum Answer {
     Typed(Box<Response>),
     /// Written already.
     Written(Vec<u8>),
+    /// To be written down, and not to leave before these writes are durable.
+    WhenDurable(Box<Response>, Ticket),
+}
+
+/// The reply to a frame, which may have to wait for the store before it leaves.
+pub struct Reply {
+    text: Vec<u8>,
+    pending: Option<Pending>,
+}
+
+/// What a reply waits for, and what is said in its place if that fails.
+struct Pending {
+    writes: Ticket,
+    id: String,
+    request_type: String,
+}
+
+impl From<Vec<u8>> for Reply {
+    fn from(text: Vec<u8>) -> Self {
+        Self { text, pending: None }
+    }
+}
+
+impl Reply {
+    fn settled(text: Vec<u8>, id: String, request_type: String, result: Result<(), StoreError>) -> Vec<u8> {
+        match result {
+            Ok(()) => text,
+            Err(error) => failure(id, request_type, &error.into()),
+        }
+    }
+
+    /// Waits until the reply may leave.
+    pub fn wait(self) -> Vec<u8> {
+        match self.pending {
+            None => self.text,
+            Some(Pending { writes, id, request_type }) => Self::settled(self.text, id, request_type, writes.wait()),
+        }
+    }
+
+    /// Hands the reply over as soon as it may leave: now, or on the thread that makes its writes durable.
+    pub fn when_durable(self, leave: impl FnOnce(Vec<u8>) + Send + 'static) {
+        match self.pending {
+            None => leave(self.text),
+            Some(Pending { writes, id, request_type }) => {
+                writes.on_settled(move |result| leave(Self::settled(self.text, id, request_type, result)));
+            }
+        }
+    }
 }
 
 impl From<Response> for Answer {
@@ -175,9 +224,9 @@ fn header(bytes: &[u8]) -> Result<Header, Refusal> {
 }
 
 /// Answers one frame with what `machine` says to it.
-pub(crate) fn answer<A: Into<Answer>>(bytes: &[u8], machine: impl FnOnce(&Frame<'_>) -> Result<A, Refusal>) -> Vec<u8> {
+pub(crate) fn answer<A: Into<Answer>>(bytes: &[u8], machine: impl FnOnce(&Frame<'_>) -> Result<A, Refusal>) -> Reply {
     let header = match header(bytes) {
-        Err(refusal) => return failure(String::new(), NO_TYPE.into(), &refusal),
+        Err(refusal) => return failure(String::new(), NO_TYPE.into(), &refusal).into(),
         Ok(header) => header,
     };
     let Header { id, request_type, encoding } = &header;
@@ -192,11 +241,16 @@ pub(crate) fn answer<A: Into<Answer>>(bytes: &[u8], machine: impl FnOnce(&Frame<
         }
     };
     match result {
-        Ok((Answer::Written(reply), _)) => reply,
+        Ok((Answer::Written(reply), _)) => reply.into(),
         Ok((Answer::Typed(response), encoding)) => {
-            encode(&ResponseFrame { id: header.id, response: *response }, encoding)
+            encode(&ResponseFrame { id: header.id, response: *response }, encoding).into()
         }
-        Err(refusal) => failure(header.id, shorten(header.request_type, MAX_ID_BYTES), &refusal),
+        Ok((Answer::WhenDurable(response, writes), encoding)) => {
+            let Header { id, request_type, .. } = header;
+            let text = encode(&ResponseFrame { id: id.clone(), response: *response }, encoding);
+            Reply { text, pending: Some(Pending { writes, id, request_type }) }
+        }
+        Err(refusal) => failure(header.id, shorten(header.request_type, MAX_ID_BYTES), &refusal).into(),
     }
 }
 
@@ -234,7 +288,7 @@ pub fn is_computation(bytes: &[u8]) -> bool {
 
 /// The reply to a request that waited too long for its turn.
 pub fn busy(bytes: &[u8]) -> Vec<u8> {
-    answer(bytes, |_| -> Result<Answer, _> { Err(Refusal::Busy) })
+    answer(bytes, |_| -> Result<Answer, _> { Err(Refusal::Busy) }).wait()
 }
 
 /// A type that neither machine answers.
@@ -249,7 +303,7 @@ mod tests {
     #[test]
     fn a_defect_is_answered_to_whom_it_concerns() {
         let reply = answer(br#"{"id":"7","type":"ComputeTask"}"#, |_| -> Result<Answer, _> { panic!("plaintext") });
-        let failure: Failure = serde_json::from_slice(&reply).unwrap();
+        let failure: Failure = serde_json::from_slice(&reply.wait()).unwrap();
         assert_eq!((failure.id.as_str(), failure.request_type.as_str(), failure.code), ("7", "ComputeTask", Some(5)));
         assert!(!failure.msg.contains("plaintext"), "what a panic says may hold anything");
     }

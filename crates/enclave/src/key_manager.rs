@@ -105,7 +105,7 @@ impl<T: Tee, S: Store> KeyManager<T, S> {
 
     /// Answers one JSON frame (`spec/ipc.md`).
     pub fn handle(&self, frame: &[u8]) -> Vec<u8> {
-        frame::answer(frame, |frame| self.answer(frame))
+        frame::answer(frame, |frame| self.answer(frame)).wait()
     }
 
     fn answer(&self, frame: &Frame<'_>) -> Result<Response, Refusal> {

@@ -37,7 +37,7 @@ mod tee;
 mod worker;
 
 pub use error::{InvalidAnswer, OpenError};
-pub use frame::{busy, is_computation};
+pub use frame::{Reply, busy, is_computation};
 pub use identity::{Identity, identity};
 pub use key_manager::KeyManager;
 pub use store::{Generation, KeyValue, Store, StoreError, Ticket, Write};

@@ -4,7 +4,10 @@
 //! *old* store is presented cannot be seen here.
 
 use enigma_protocol::{ScAddress, TaskId};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
 
 /// What the store failed to do; the text is the database's and holds nothing secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,20 +33,58 @@ pub type Write = (Vec<u8>, Option<Vec<u8>>);
 pub struct Generation(pub u64);
 
 /// What becomes of submitted writes. The store settles it, whoever needs to know waits for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Ticket(Arc<Settlement>);
 
-#[derive(Debug, Default)]
+/// What somebody wants to do when writes are settled.
+type Then = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+#[derive(Default)]
 struct Settlement {
-    result: Mutex<Option<Result<(), StoreError>>>,
+    state: Mutex<TicketState>,
     settled: Condvar,
 }
 
+#[derive(Default)]
+struct TicketState {
+    result: Option<Result<(), StoreError>>,
+    waiting: bool,
+    then: Vec<Then>,
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket({:?})", self.state().result)
+    }
+}
+
 impl Ticket {
+    fn state(&self) -> MutexGuard<'_, TicketState> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells what became of the writes. The first word counts.
     pub fn settle(&self, result: Result<(), StoreError>) {
-        self.0.result.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(result);
-        self.0.settled.notify_all();
+        let mut state = self.state();
+        let result = state.result.get_or_insert(result).clone();
+        let (waiting, then) = (state.waiting, std::mem::take(&mut state.then));
+        drop(state);
+        if waiting {
+            self.0.settled.notify_all();
+        }
+        then.into_iter().for_each(|then| then(result.clone()));
+    }
+
+    /// Does something when the writes are settled, on the thread that settles them, or now if they are. It must be quick.
+    pub fn on_settled(&self, then: impl FnOnce(Result<(), StoreError>) + Send + 'static) {
+        let mut state = self.state();
+        match state.result.clone() {
+            None => state.then.push(Box::new(then)),
+            Some(result) => {
+                drop(state);
+                then(result);
+            }
+        }
     }
 
     /// Waits until the writes are durable.
@@ -51,12 +92,13 @@ impl Ticket {
     /// # Errors
     /// When none of them was made.
     pub fn wait(&self) -> Result<(), StoreError> {
-        let mut result = self.0.result.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         loop {
-            match &*result {
-                Some(result) => return result.clone(),
-                None => result = self.0.settled.wait(result).unwrap_or_else(PoisonError::into_inner),
+            if let Some(result) = &state.result {
+                return result.clone();
             }
+            state.waiting = true;
+            state = self.0.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

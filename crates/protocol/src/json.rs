@@ -12,9 +12,10 @@ use crate::{
 use alloc::{
     format,
     string::{String, ToString},
+    vec,
     vec::Vec,
 };
-use core::fmt;
+use core::{fmt, marker::PhantomData};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, SeqAccess, Visitor},
@@ -50,24 +51,46 @@ macro_rules! from_bytes {
 from_bytes!(Hash, TaskId, ScAddress, Address, Signature);
 
 fn parse_hex<T: FromBytes, E: de::Error>(text: &str) -> Result<T, E> {
-    let bytes =
-        hex::decode(text.strip_prefix("0x").unwrap_or(text)).map_err(|_| E::custom("expected hexadecimal digits"))?;
-    let length = bytes.len();
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let length = digits.len() / 2;
+    let mut bytes = vec![0; length];
+    hex::decode_to_slice(digits, &mut bytes).map_err(|_| E::custom("expected hexadecimal digits"))?;
     T::from_bytes(bytes).ok_or_else(|| E::custom(format!("{length} bytes are not the expected length")))
+}
+
+fn hex_text(prefix: &str, bytes: &[u8]) -> String {
+    let mut digits = vec![0; bytes.len().saturating_mul(2)];
+    // As long as it has to be, and digits are text.
+    let _ = hex::encode_to_slice(bytes, &mut digits);
+    let mut text = String::with_capacity(prefix.len().saturating_add(digits.len()));
+    text.push_str(prefix);
+    text.push_str(core::str::from_utf8(&digits).unwrap_or_default());
+    text
+}
+
+/// Reads a text of hexadecimal digits where it stands.
+struct HexText<T>(PhantomData<T>);
+
+impl<T: FromBytes> Visitor<'_> for HexText<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text of hexadecimal digits")
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        parse_hex(text)
+    }
 }
 
 macro_rules! hex_serde {
     ($name:ident, $prefix:literal) => {
         impl<T: AsRef<[u8]>> Serialize for $name<T> {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let mut text = String::from($prefix);
-                text.push_str(&hex::encode(self.0.as_ref()));
-                serializer.serialize_str(&text)
+                serializer.serialize_str(&hex_text($prefix, self.0.as_ref()))
             }
         }
         impl<'de, T: FromBytes> Deserialize<'de> for $name<T> {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                parse_hex(&String::deserialize(deserializer)?).map($name)
+                deserializer.deserialize_str(HexText(PhantomData)).map($name)
             }
         }
     };

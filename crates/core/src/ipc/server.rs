@@ -15,7 +15,7 @@ use super::{
 use std::{future::Future, io, num::NonZero, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufWriter},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch},
     time::timeout,
 };
 
@@ -239,9 +239,17 @@ async fn answer<S: Service>(shared: &Arc<Shared<S>>, outgoing: &Outgoing, body: 
         return shared.service.busy(&body);
     };
     let worker = shared.clone();
-    let answered = tokio::task::spawn_blocking(move || worker.service.answer(&body)).await;
+    let (leave, left) = oneshot::channel();
+    let answered = tokio::task::spawn_blocking(move || {
+        // No thread waits for the disk: the one that commits says when the reply may leave.
+        worker.service.answer(&body).when_durable(move |reply| drop(leave.send(reply)));
+    });
+    let reply = match answered.await {
+        Ok(()) => left.await.ok(),
+        Err(_) => None,
+    };
     drop(turn);
-    answered.unwrap_or_else(|_| {
+    reply.unwrap_or_else(|| {
         tracing::error!("a request ended in a panic: this is a defect, please report it");
         general_error(code::INTERNAL, "this request met a defect of enigma-core, which its log reports".into())
     })

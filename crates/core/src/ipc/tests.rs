@@ -1,6 +1,7 @@
 //! The server against real ZeroMQ sockets and against bytes that no ZeroMQ socket would send.
 
 use super::{Pool, Service, endpoint::Endpoint, server::serve};
+use enigma_enclave::Reply;
 use enigma_protocol::{ipc::Failure, limits::MAX_MESSAGE_BYTES};
 use std::{future, time::Duration};
 use tokio::{
@@ -19,14 +20,14 @@ impl Service for Shout {
         if frame.first() == Some(&b'w') { Pool::Computations } else { Pool::Reads }
     }
 
-    fn answer(&self, body: &[u8]) -> Vec<u8> {
+    fn answer(&self, body: &[u8]) -> Reply {
         match body {
             b"panic" => panic!("asked for"),
             b"wait" => std::thread::sleep(Duration::from_millis(300)),
             b"work" => std::thread::sleep(Duration::from_secs(4)),
             _ => {}
         }
-        body.to_ascii_uppercase()
+        body.to_ascii_uppercase().into()
     }
 
     fn busy(&self, body: &[u8]) -> Vec<u8> {

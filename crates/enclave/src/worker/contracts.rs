@@ -17,7 +17,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -28,6 +28,8 @@ const MAX_CACHED: usize = 64;
 const MAX_CACHED_BYTES: usize = 1 << 30;
 /// What compiled code takes for each byte of exeCode.
 const PROGRAM_BYTES_PER_BYTE: usize = 8;
+/// What [`Contract::next`] is before the contract was read.
+const NOT_KNOWN: u64 = u64::MAX;
 /// Records that wait for their predecessors at a time: each holds one of the threads on which these have to run.
 const MAX_WAITING: usize = 16;
 
@@ -197,7 +199,10 @@ impl Slot {
 pub(super) struct Contract {
     sc: ScAddress,
     slot: Mutex<Slot>,
-    advanced: Condvar,
+    /// Index of the next record when somebody last said so; [`NOT_KNOWN`] before.
+    next: AtomicU64,
+    /// Those who wait for the turn of a record, with what wakes exactly them.
+    waiting: Mutex<BTreeMap<u64, Arc<Condvar>>>,
     /// What the slot took in memory when somebody last said so.
     bytes: AtomicUsize,
 }
@@ -238,22 +243,42 @@ impl Contract {
         Ok(())
     }
 
-    /// Unlocks the contract after a record and tells those who wait for their turn.
-    pub(super) fn advanced(&self, slot: MutexGuard<'_, Slot>) {
-        self.bytes.store(slot.bytes(), Ordering::Relaxed);
-        drop(slot);
-        self.advanced.notify_all();
+    /// Index of the next record, without waiting for the one that is executed now. It may have moved on.
+    pub(super) fn next<S: Store>(&self, store: &Authentic<S>) -> Result<u64, Refusal> {
+        match self.next.load(Ordering::Relaxed) {
+            NOT_KNOWN => Ok(self.lock(store)?.records()),
+            next => Ok(next),
+        }
     }
 
-    /// Lets others have the contract until it has advanced or `patience` is over; returns what is left of that.
-    pub(super) fn wait_for_others<'a, S: Store>(
+    /// Unlocks the contract after a record and wakes those whose turn it is.
+    pub(super) fn advanced(&self, slot: MutexGuard<'_, Slot>) {
+        let next = slot.records();
+        self.bytes.store(slot.bytes(), Ordering::Relaxed);
+        self.next.store(next, Ordering::Relaxed);
+        drop(slot);
+        for (_, turn) in lock(&self.waiting).range(..=next) {
+            turn.notify_all();
+        }
+    }
+
+    /// Lets others have the contract until it is the turn of record `index` or `patience` is over; returns what is left of that.
+    pub(super) fn wait_for_turn<'a, S: Store>(
         &self,
+        index: u64,
         slot: MutexGuard<'a, Slot>,
         store: &Authentic<S>,
         patience: Duration,
     ) -> Result<(MutexGuard<'a, Slot>, Duration), Refusal> {
         let started = Instant::now();
-        let (mut slot, _) = self.advanced.wait_timeout(slot, patience).unwrap_or_else(PoisonError::into_inner);
+        let turn = lock(&self.waiting).entry(index).or_default().clone();
+        let (mut slot, _) = turn.wait_timeout(slot, patience).unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = lock(&self.waiting);
+        // The list has it, and this one.
+        if Arc::strong_count(&turn) <= 2 {
+            waiting.remove(&index);
+        }
+        drop(waiting);
         self.refresh(&mut slot, store)?;
         Ok((slot, patience.saturating_sub(started.elapsed())))
     }
@@ -313,8 +338,8 @@ impl Contracts {
         cache.clock = cache.clock.saturating_add(1);
         let clock = cache.clock;
         let new = || {
-            let (slot, advanced, bytes) = Default::default();
-            Arc::new(Contract { sc, slot, advanced, bytes })
+            let (slot, waiting, bytes) = Default::default();
+            Arc::new(Contract { sc, slot, next: AtomicU64::new(NOT_KNOWN), waiting, bytes })
         };
         let cached = cache.contracts.entry(sc).or_insert_with(|| Cached { last_used: clock, contract: new() });
         cached.last_used = clock;

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     error::Refusal,
+    frame,
     ptt::GENERATION,
     store::{Store, Ticket, bare_key, code_key, entry_key, head_key, outcome_key},
     tee::Tee,
@@ -149,24 +150,24 @@ struct Called {
 }
 
 impl<T: Tee, S: Store> Worker<T, S> {
-    pub(super) fn deploy(&self, input: DeployInput) -> Result<Response, Refusal> {
+    pub(super) fn deploy(&self, input: DeployInput) -> Result<frame::Answer, Refusal> {
         let pre_code = Some(input.pre_code.0);
         if input.task.record.is_none() {
-            self.execute_bare(pre_code, input.task)
+            Ok(self.execute_bare(pre_code, input.task)?.into())
         } else {
             self.execute(pre_code, input.task)
         }
     }
 
-    pub(super) fn compute(&self, input: ComputeInput) -> Result<Response, Refusal> {
-        if input.record.is_none() { self.execute_bare(None, input) } else { self.execute(None, input) }
+    pub(super) fn compute(&self, input: ComputeInput) -> Result<frame::Answer, Refusal> {
+        if input.record.is_none() { Ok(self.execute_bare(None, input)?.into()) } else { self.execute(None, input) }
     }
 
-    fn execute(&self, pre_code: Option<Vec<u8>>, input: ComputeInput) -> Result<Response, Refusal> {
+    fn execute(&self, pre_code: Option<Vec<u8>>, input: ComputeInput) -> Result<frame::Answer, Refusal> {
         let task = Task::verify(&self.network.domain, pre_code, input)?;
         let (sc, index) = (task.record.sc, task.record.record_index);
         let contract = self.contracts.contract(sc);
-        let next = contract.lock(&self.store)?.records();
+        let next = contract.next(&self.store)?;
         // Outside the lock, where it holds nobody up. Without a key this is refused when it is the record's turn.
         let ahead = (next..=next.saturating_add(MAX_AHEAD)).contains(&index);
         let mut opened = ahead.then(|| self.open_input(&task).ok()).flatten();
@@ -180,14 +181,12 @@ impl<T: Tee, S: Store> Worker<T, S> {
                     };
                     let (answer, ticket) = self.conclude(&task, run, &mut slot)?;
                     contract.advanced(slot);
-                    let reply = self.reply(answer)?;
-                    ticket.wait()?;
-                    return Ok(reply);
+                    return Ok(frame::Answer::WhenDurable(self.reply(answer)?.into(), ticket));
                 }
                 Turn::Over(submitted) => {
                     // If these writes fail, the record is not executed any more, and it may be its turn.
                     if submitted.is_none_or(|ticket| ticket.wait().is_ok()) {
-                        return self.repeat(&task);
+                        return Ok(self.repeat(&task)?.into());
                     }
                 }
             }
@@ -219,7 +218,7 @@ impl<T: Tee, S: Store> Worker<T, S> {
                     Some(_) => Refusal::OutOfOrder { sc: contract.sc(), given: index, expected },
                 });
             }
-            (slot, patience) = contract.wait_for_others(slot, &self.store, patience)?;
+            (slot, patience) = contract.wait_for_turn(index, slot, &self.store, patience)?;
         }
     }
 

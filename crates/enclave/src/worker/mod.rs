@@ -16,7 +16,7 @@ pub(crate) use contracts::lock;
 use crate::{
     authentic::Authentic,
     error::{OpenError, Refusal},
-    frame::{self, Answer, Frame},
+    frame::{self, Answer, Frame, Reply},
     identity::Keys,
     network::Network,
     ptt::{FreshRequest, Pending, Request, valid_addresses},
@@ -101,6 +101,11 @@ impl<T: Tee, S: Store> Worker<T, S> {
 
     /// Answers one JSON frame (`spec/ipc.md`).
     pub fn handle(&self, frame: &[u8]) -> Vec<u8> {
+        self.begin(frame).wait()
+    }
+
+    /// The same without waiting for the store: the reply says when it may leave.
+    pub fn begin(&self, frame: &[u8]) -> Reply {
         frame::answer(frame, |frame| self.answer(frame))
     }
 
@@ -124,8 +129,8 @@ impl<T: Tee, S: Store> Worker<T, S> {
             "GetPTTRequest" => self.key_request(frame.optional_input()?),
             "PTTResponse" => self.key_answer(frame.input()?),
             "NewTaskEncryptionKey" => self.encryption_key(frame.fields()?),
-            "DeploySecretContract" => self.deploy(frame.input()?),
-            "ComputeTask" => self.compute(frame.input()?),
+            "DeploySecretContract" => return self.deploy(frame.input()?),
+            "ComputeTask" => return self.compute(frame.input()?),
             "Query" => self.query(frame.input()?),
             "SignBatch" => self.sign_batch(frame.input()?),
             "SetLedgerView" | "AnswerPTTRequest" | "SignEpoch" => {
