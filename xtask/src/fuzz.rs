@@ -101,7 +101,7 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
 /// Cargo in the workspace of fuzz targets, with coverage.
 fn cargo(workspace: &Workspace, command: &str) -> Result<Command> {
     let mut cargo = workspace.fuzz_cargo();
-    cargo.env("RUSTC_WRAPPER", env::current_exe()?).env(COMPILE, "1").args([command, "--features", "libfuzzer"]);
+    cargo.env("RUSTC_WRAPPER", &workspace.program).env(COMPILE, "1").args([command, "--features", "libfuzzer"]);
     Ok(cargo)
 }
 

@@ -9,10 +9,12 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The repository and cargo's target directory, both absolute.
+/// The repository, cargo's target directory and this program, all absolute.
 pub struct Workspace {
     pub root: PathBuf,
     pub target: PathBuf,
+    /// Asked for at the start: a build of the workspace may put a newer one in its place, and then this one has no name.
+    pub program: PathBuf,
 }
 
 impl Workspace {
@@ -25,7 +27,7 @@ impl Workspace {
             Some(path) => std::path::absolute(path)?,
             None => root.join("target"),
         };
-        Ok(Self { root, target })
+        Ok(Self { root, target, program: env::current_exe()? })
     }
 
     /// The workspace of secret contracts, apart because it is compiled for wasm32.
